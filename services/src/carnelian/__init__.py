@@ -1,0 +1,3 @@
+"""Carnelian's service library."""
+
+__version__ = "0.1.0"
