@@ -1,0 +1,1 @@
+"""What every controller runs on: watches, work queue, leader election, Kubernetes client, health, logs, metrics."""
