@@ -104,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if rest:
             parser.error(f"unknown arguments: {' '.join(rest)}")
         return test(args.step, keep=args.keep)
-    module = {"demo": ("e2e.demo",), "cluster": ("e2e.cluster",), "bench": ("e2e.bench",), "down": ("e2e.cluster", "down")}
-    return subprocess.run((PYTHON, "-m", *module[args.command], *rest), check=False).returncode
+    module = ("e2e.cluster", "down") if args.command == "down" else (f"e2e.{args.command}",)
+    return subprocess.run((PYTHON, "-m", *module, *rest), check=False).returncode
 
 
 if __name__ == "__main__":
