@@ -51,6 +51,13 @@ async def order(request: Request) -> Response:
     return JSONResponse({"order": number}, status_code=201)
 
 
+async def missing(request: Request) -> Response:
+    """Which of the given orders are not there; the demo asks after every fault."""
+    numbers = await request.json()
+    values = await svc.execute("MGET", *(f"shop:order:{number}" for number in numbers))
+    return JSONResponse([number for number, value in zip(numbers, values, strict=True) if value is None])
+
+
 async def enforced(_: Request) -> Response:
     """Which generation of the rule this process decides by."""
     return JSONResponse({"pod": os.environ.get("POD_NAME", ""), "generation": limiter.generation, **limiter.counts()})
@@ -66,6 +73,7 @@ app = Starlette(
     routes=[
         Route("/products/{sku}", product),
         Route("/orders/{number}", order, methods=["POST"]),
+        Route("/missing-orders", missing, methods=["POST"]),
         Route("/enforced", enforced),
         Route("/healthz", health),
     ],
