@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from carnelian.policies._base import Attribute, Duration, Name, PolicyModel
+from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, Text
+from carnelian.policies._cel import ListMap, cel
 
 
 class Algorithm(StrEnum):
@@ -37,10 +38,16 @@ class Match(PolicyModel):
 
     attribute: Attribute
     """The attribute's name, as the application passes it to `check`."""
-    values: Annotated[list[Annotated[str, Field(max_length=253)]], Field(min_length=1, max_length=64)]
+    values: Annotated[list[Text], Field(min_length=1, max_length=64)]
     """The rule applies when the attribute has one of these values."""
 
 
+@cel(
+    "!has(self.burst) || self.algorithm == 'TokenBucket'",
+    "burst is only for algorithm TokenBucket: remove burst, or set algorithm to TokenBucket",
+    field=".burst",
+    reason="FieldValueForbidden",
+)
 class Rule(PolicyModel):
     """One limit. All rules of a resource that apply to a request are decided together, in one round trip."""
 
@@ -67,6 +74,11 @@ class Rule(PolicyModel):
         return self
 
 
+@cel(
+    "has(self.canaryPercent) == (self.stage == 'Canary')",
+    "canaryPercent belongs to stage Canary: set both, or neither",
+    field=".canaryPercent",
+)
 class RateLimitPolicy(PolicyModel):
     """What a library process needs in order to decide a check of one limiter."""
 
@@ -77,7 +89,7 @@ class RateLimitPolicy(PolicyModel):
     """Share of callers, by hash of their key, for whom a Canary refuses."""
     on_unavailable: OnUnavailable = OnUnavailable.ALLOW
     """The answer while the data plane cannot be reached: Allow keeps serving, Deny protects what is behind."""
-    rules: Annotated[list[Rule], Field(min_length=1, max_length=16)]
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=16), ListMap("name")]
     """The limits; the first that refuses decides, and nothing is taken from the others."""
 
     @model_validator(mode="after")

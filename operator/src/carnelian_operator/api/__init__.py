@@ -1,0 +1,1 @@
+"""The custom resources: pydantic models from which the definitions and the reference pages are generated."""
