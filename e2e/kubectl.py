@@ -1,6 +1,7 @@
 """A thin, typed wrapper of kubectl for the demo and the end-to-end tests: what a user would type."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -54,6 +55,11 @@ class Kubectl:
         """One object, or None when there is none of that name."""
         text = self.run("get", kind, name, "--ignore-not-found", "--output=json")
         return json.loads(text) if text.strip() else None
+
+    def secret(self, name: str) -> dict[str, str]:
+        """The decoded entries of a Secret; empty when it is not there."""
+        found = self.get("secret", name) or {}
+        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
 
     def list(self, kind: str, selector: str = "") -> list[Manifest]:
         """All objects of a kind in the namespace, by label selector."""

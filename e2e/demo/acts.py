@@ -68,13 +68,12 @@ async def change_rule(stage: Stage, manifest: Path) -> list[str]:
         await asyncio.to_thread(stage.kubectl.apply, rule)
         applied = time.monotonic()
         generation = (stage.kubectl.get("ratelimitrule", RULE) or {})["metadata"]["generation"]
-        await stage.until(
-            "every pod enforces", lambda g=generation: all(p.generation >= g for p in stage.load.pods), 20
-        )
+        await stage.until("every pod enforces", partial(stage.enforced, generation), 20)
         everywhere = time.monotonic() - applied
         await asyncio.to_thread(stage.kubectl.wait_condition, "ratelimitrule", RULE, "Enforced", seconds=20)
         proved = time.monotonic() - applied
-        line = f"rule changed to {limit}/s: every pod enforced it after {everywhere:.2f} s, Enforced=True after {proved:.2f} s"
+        times = f"every pod enforced it after {everywhere:.2f} s, Enforced=True after {proved:.2f} s"
+        line = f"rule changed to {limit}/s: {times}"
         stage.screen.note(line)
         summary.append(line)
         await stage.steady(3)

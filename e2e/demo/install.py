@@ -1,6 +1,5 @@
 """Brings the product and the shop up on a cluster, as a user would: helm and kubectl."""
 
-import base64
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +61,14 @@ def start_shop(kubectl: Kubectl) -> Started:
 
 def _write(kubectl: Kubectl) -> float | None:
     """The time at which a client wrote by what its binding Secret says; None when it could not yet."""
-    secret = kubectl.get("secret", "shop-binding")
+    password = kubectl.secret("shop-binding").get("password")
     pod = next(iter(kubectl.list("pods", "carnelian.dev/cluster=shop,carnelian.dev/role=primary")), None)
-    if secret is None or pod is None:
+    if password is None or pod is None:
         return None
     script = (
         'export REDISCLI_AUTH="$(cat)"; cli="$(command -v valkey-cli || command -v redis-cli)"; '
         '"$cli" --user app -h shop-primary -p 6379 -t 1 set demo:first-write yes'
     )
-    password = base64.b64decode(secret["data"]["password"]).decode()
     name = pod["metadata"]["name"]
     answer = kubectl.run("exec", "-i", name, "--", "sh", "-c", script, stdin=password, check=False, timeout=10)
     return time.monotonic() if answer.strip() == "OK" else None

@@ -1,0 +1,1 @@
+"""The fourth floor: everything on a real cluster, with real faults."""

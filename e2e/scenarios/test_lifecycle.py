@@ -1,0 +1,80 @@
+"""From creation to deletion: nothing is written in the steady state, nothing is left behind, data is kept if asked."""
+
+import time
+
+import pytest
+
+from e2e.kubectl import Kubectl
+from e2e.scenarios.instances import ratelimitrule, rediscluster, versions_of
+
+WATCHED = (
+    "rediscluster",
+    "ratelimitrule",
+    "statefulset",
+    "service",
+    "configmap",
+    "secret",
+    "pod",
+    "pdb",
+    "endpointslice",
+)
+
+
+@pytest.mark.timeout(360)
+def test_three_quiet_minutes_change_no_resource_version(kubectl: Kubectl) -> None:
+    kubectl.apply(
+        rediscluster("one"), rediscluster("many", mode="Replication", replicas=2), ratelimitrule("api", "many")
+    )
+    kubectl.wait_condition("rediscluster", "one", "Ready", seconds=60)
+    kubectl.wait_condition("rediscluster", "many", "Ready", seconds=90)
+    kubectl.wait_condition("ratelimitrule", "api", "Ready", seconds=30)
+    kubectl.wait("two equal listings", lambda: _stands_still(kubectl), seconds=60)
+    before = versions_of(kubectl, *WATCHED)
+    time.sleep(180)  # the claim is about three minutes of wall clock; there is no event to wait for
+    assert versions_of(kubectl, *WATCHED) == before
+
+
+def _stands_still(kubectl: Kubectl) -> bool:
+    first = versions_of(kubectl, *WATCHED)
+    time.sleep(5)
+    return versions_of(kubectl, *WATCHED) == first
+
+
+def test_deletion_keeps_volumes_by_default_and_a_new_instance_finds_its_data(kubectl: Kubectl) -> None:
+    spec = {"storage": {"size": "64Mi"}}
+    kubectl.apply(rediscluster("a", **spec))
+    kubectl.wait_condition("rediscluster", "a", "Ready", seconds=90)
+    assert _cli(kubectl, "set kept yes") == "OK"
+    kubectl.delete("rediscluster", "a")
+    kubectl.wait("the pod is gone", lambda: not kubectl.list("pods"), seconds=60)
+    kubectl.wait("the Secret is gone", lambda: kubectl.get("secret", "a-credentials") is None, seconds=30)
+    assert [pvc["metadata"]["name"] for pvc in kubectl.list("pvc")] == ["data-a-0"]
+    kubectl.apply(rediscluster("a", **spec))
+    kubectl.wait_condition("rediscluster", "a", "Ready", seconds=90)
+    assert _cli(kubectl, "get kept") == "yes"
+
+
+def test_deletion_policy_delete_takes_the_volumes_too(kubectl: Kubectl) -> None:
+    kubectl.apply(rediscluster("a", storage={"size": "64Mi"}, deletionPolicy="Delete"))
+    kubectl.wait_condition("rediscluster", "a", "Ready", seconds=90)
+    kubectl.delete("rediscluster", "a")
+    kubectl.wait("the volume is gone", lambda: not kubectl.list("pvc"), seconds=60)
+
+
+def test_a_deleted_rule_is_gone_from_the_data_plane(kubectl: Kubectl) -> None:
+    kubectl.apply(rediscluster("a"), ratelimitrule("api", "a"))
+    kubectl.wait_condition("ratelimitrule", "api", "Ready", seconds=60)
+    count = "hexists {carnelian:policies}:documents RateLimitRule/api"
+    assert _cli(kubectl, count) == "1"
+    kubectl.delete("ratelimitrule", "api")
+    kubectl.wait("the document is gone", lambda: _cli(kubectl, count) == "0", seconds=20)
+
+
+def _cli(kubectl: Kubectl, command: str, pod: str = "a-0") -> str:
+    """What the server answers to a command of the user `app`, given on its own pod."""
+    script = 'export REDISCLI_AUTH="$(cat)"; exec valkey-cli --user app ' + command
+    return kubectl.run("exec", "-i", pod, "--", "sh", "-c", script, stdin=_password(kubectl)).strip()
+
+
+def _password(kubectl: Kubectl) -> str:
+    return kubectl.secret("a-binding")["password"]
