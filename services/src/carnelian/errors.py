@@ -17,8 +17,19 @@ class DeadlineError(UnavailableError, TimeoutError):
     """The answer did not arrive in time. A write may or may not have been carried out."""
 
 
+class AuthError(UnavailableError):
+    """The server refused the user or its password; they are being rotated, or the binding is wrong."""
+
+
 class ServerError(CarnelianError):
-    """The server refused the command itself; asking again gives the same answer."""
+    """The server refused the command itself; asking again gives the same answer.
+
+    `code` is the first word of the server's reply, such as ``WRONGTYPE``.
+    """
+
+    def __init__(self, message: str, code: str = "ERR") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DurabilityError(UnavailableError):

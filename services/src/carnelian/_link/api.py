@@ -53,6 +53,7 @@ class Link(Protocol):
         args: Sequence[Arg],
         *,
         deadline: float | None = None,
+        durability: Durability = Durability.ASYNC,
     ) -> Any:
         """Run a Lua script by its digest, loading it where a server does not know it. All keys in one slot."""
         ...
