@@ -51,6 +51,24 @@ class Result:
     """Seconds until the key wants to be looked at again; None: only on events and the slow resync."""
 
 
+class KubeError(Exception):
+    """The API server refused a call, or could not be reached.
+
+    Attributes:
+        status: the HTTP code; 0 when there was no answer (timeout, connection lost): the call may have been
+            carried out.
+        reason: Kubernetes' word for it, such as ``Conflict``, ``Forbidden``, ``Invalid``; ours are ``Unreachable``,
+            ``Timeout`` and ``NotLeader`` (this process may not write any more).
+        message: what the server said.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
 class Cache(Protocol):
     """The watched objects, as last seen."""
 
@@ -131,3 +149,12 @@ class Controller(Protocol):
     async def aclose(self) -> None:
         """Stop background tasks (monitors) and close connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the runtime hands to the controllers when it builds them (see ``carnelian_operator.controllers``)."""
+
+    cache: Cache
+    kube: Kube
+    wake: Wake
