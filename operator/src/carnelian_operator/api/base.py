@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from carnelian.policies import Name, PolicyModel
-from carnelian.policies._cel import IMMUTABLE, VALIDATIONS, Cel
+from carnelian.policies._cel import IMMUTABLE, Cel
 from carnelian_operator.api.conditions import Condition, Conditions
 
 GROUP = "carnelian.dev"
@@ -14,32 +14,6 @@ VERSION = "v1alpha1"
 
 SpecModel = PolicyModel
 """Base of everything below ``spec``: camelCase, unknown fields refused, immutable once read."""
-
-_CPU = r"^[0-9]{1,6}(\.[0-9]{1,3})?$|^[0-9]{1,9}m$"
-_BYTES = r"^[0-9]{1,15}(\.[0-9]{1,3})?(k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
-
-
-def _quantity(pattern: str, remedy: str) -> Any:
-    """A Kubernetes quantity above zero, written as a number or as text; kept as text."""
-    positive = "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))"
-    return Annotated[
-        str,
-        Field(pattern=pattern, max_length=24),
-        BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-        WithJsonSchema(
-            {
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "x-kubernetes-int-or-string": True,
-                "pattern": pattern,
-                "maxLength": 24,
-                VALIDATIONS: [Cel(positive, remedy).validation()],
-            }
-        ),
-    ]
-
-
-CpuQuantity = _quantity(_CPU, "must be an amount of CPU above zero, like 500m, 2 or 1.5")
-ByteQuantity = _quantity(_BYTES, "must be an amount of bytes above zero, like 512Mi or 10Gi")
 
 
 class ClusterRef(SpecModel):

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from carnelian.policies import Cpu, Size
 from carnelian.policies._base import matches
 from carnelian.policies._cel import Cel, cel, literal
-from carnelian_operator.api.base import ByteQuantity, CpuQuantity, SpecModel
+from carnelian_operator.api.base import SpecModel
 
 _LABEL_KEY = r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?/)?[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$"
 _LABEL_VALUE = r"^([a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?)?$"
@@ -18,11 +19,11 @@ _VALUE_REMEDY = "must be a label value: letters, digits, '-', '_' and '.', at mo
 class ResourceAmounts(SpecModel):
     """Amounts of a pod's resources."""
 
-    cpu: CpuQuantity | None = None
+    cpu: Cpu | None = None
     """CPU, for example 500m or 2."""
-    memory: ByteQuantity | None = None
+    memory: Size | None = None
     """Memory, for example 512Mi or 4Gi."""
-    ephemeral_storage: Annotated[ByteQuantity | None, Field(alias="ephemeral-storage")] = None
+    ephemeral_storage: Annotated[Size | None, Field(alias="ephemeral-storage")] = None
     """Scratch space on the Kubernetes node, for example 1Gi."""
 
 

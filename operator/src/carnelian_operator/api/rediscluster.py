@@ -6,9 +6,10 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
+from carnelian.policies import Size
 from carnelian.policies._base import matches
 from carnelian.policies._cel import IMMUTABLE, Cel, cel, literal
-from carnelian_operator.api.base import ByteQuantity, ResourceStatus, SpecModel, StatusModel
+from carnelian_operator.api.base import ResourceStatus, SpecModel, StatusModel
 from carnelian_operator.api.pods import NodeSelector, Resources, Toleration
 
 NAME_MAX = 40
@@ -71,7 +72,7 @@ def _cel_text(versions: tuple[str, ...]) -> str:
     return literal(", ".join(versions))
 
 
-_IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
+IMAGE = r"^[a-z0-9][A-Za-z0-9._:/@-]*$"
 _STORAGE_CLASS = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _FIXED_CLASS = (
     "has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)"
@@ -95,7 +96,7 @@ _FIXED_CLASS = (
 class Storage(SpecModel):
     """A volume for every data node."""
 
-    size: ByteQuantity
+    size: Size
     """Size of each node's volume, for example 10Gi. May grow (where the storage class allows it), never shrink."""
     class_name: Annotated[
         str | None,
@@ -177,8 +178,8 @@ class RedisClusterSpec(SpecModel):
     """Version of the engine, for example 9.1; the newest supported one when absent."""
     image: Annotated[
         str | None,
-        Field(pattern=_IMAGE, max_length=255),
-        matches(_IMAGE, "image must be an image reference like docker.io/valkey/valkey:9.1, without spaces or quotes"),
+        Field(pattern=IMAGE, max_length=255),
+        matches(IMAGE, "image must be an image reference like docker.io/valkey/valkey:9.1, without spaces or quotes"),
     ] = None
     """Image to run instead of the official one; it must contain the stated version of the engine."""
     image_pull_policy: ImagePullPolicy = ImagePullPolicy.IF_NOT_PRESENT

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from carnelian.policies._cel import VALIDATIONS, Cel, literal, rules_of
+from carnelian.policies._cel import VALIDATIONS, Cel, length, literal, rules_of
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """A name that may become part of a host name, a key and a file name without quoting."""
@@ -65,6 +65,12 @@ def seconds(duration: str) -> float:
     if not duration or not re.fullmatch(DURATION, duration):
         raise ValueError(f"{duration!r} is not a duration; write it like 500ms, 30s, 1m30s or 7d")
     return sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _PART.findall(duration))
+
+
+def not_longer(one: str, other: str) -> str:
+    """A CEL rule: the `Duration` at path `one` is at most the one at `other`, where both are well-formed."""
+    formed = " && ".join(f"{path}.matches({literal(DURATION)})" for path in (one, other))
+    return f"!({formed}) || {length(one)} <= {length(other)}"
 
 
 class PolicyModel(BaseModel):

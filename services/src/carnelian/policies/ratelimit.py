@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, Text
 from carnelian.policies._cel import ListMap, cel
+from carnelian.policies._shared import Staged
 
 
 class Algorithm(StrEnum):
@@ -15,15 +16,6 @@ class Algorithm(StrEnum):
     TOKEN_BUCKET = "TokenBucket"
     SLIDING_WINDOW = "SlidingWindow"
     FIXED_WINDOW = "FixedWindow"
-
-
-class Stage(StrEnum):
-    """How far a policy's effect reaches."""
-
-    OFF = "Off"
-    SHADOW = "Shadow"
-    CANARY = "Canary"
-    ENFORCE = "Enforce"
 
 
 class OnUnavailable(StrEnum):
@@ -74,28 +66,16 @@ class Rule(PolicyModel):
         return self
 
 
-@cel(
-    "has(self.canaryPercent) == (self.stage == 'Canary')",
-    "canaryPercent belongs to stage Canary: set both, or neither",
-    field=".canaryPercent",
-)
-class RateLimitPolicy(PolicyModel):
-    """What a library process needs in order to decide a check of one limiter."""
+class RateLimitPolicy(Staged):
+    """What a library process needs in order to decide a check of one limiter; its effect is to refuse."""
 
-    stage: Stage = Stage.ENFORCE
-    """Off: not evaluated. Shadow: evaluated and counted, never refuses. Canary: refuses for a sticky
-    percentage of callers. Enforce: refuses for all."""
-    canary_percent: Annotated[int | None, Field(ge=1, le=99)] = None
-    """Share of callers, by hash of their key, for whom a Canary refuses."""
     on_unavailable: OnUnavailable = OnUnavailable.ALLOW
     """The answer while the data plane cannot be reached: Allow keeps serving, Deny protects what is behind."""
     rules: Annotated[list[Rule], Field(min_length=1, max_length=16), ListMap("name")]
     """The limits; the first that refuses decides, and nothing is taken from the others."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.stage is Stage.CANARY) != (self.canary_percent is not None):
-            raise ValueError("canaryPercent belongs to stage Canary: set both or neither")
+    def _names_are_unique(self) -> Self:
         names = [rule.name for rule in self.rules]
         if len(set(names)) != len(names):
             raise ValueError(f"rules: names must be unique, got {', '.join(names)}")
