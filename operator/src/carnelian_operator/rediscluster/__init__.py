@@ -1,0 +1,1 @@
+"""Instances: observe everything once, plan without I/O, act by typed and idempotent actions."""
