@@ -50,7 +50,7 @@ class Stage:
 
     def cluster_ready(self) -> bool:
         """Whether the instance is Ready for its current spec."""
-        return self.kubectl.condition("rediscluster", CLUSTER, "Ready")["status"] == "True"
+        return bool(self.kubectl.condition("rediscluster", CLUSTER, "Ready")["status"] == "True")
 
     def primary(self) -> str:
         """Name of the pod that is the primary, by the resource's status."""
