@@ -14,8 +14,9 @@ As context managers, where a test wants its own settings or more than one of the
 
 All of them give a `target` for `carnelian._link.connect`. A `Server` has `host`, `port`, `pid`,
 `await call("SET", "k", 1)` (a connection of the test's own, by redis-py), `await info("clients")`,
-`await clients("carnelian")` (connections of that client name), and the faults `kill()` (SIGKILL), `freeze()` and `thaw()`
-(SIGSTOP, SIGCONT), `await stop()`, `await start()`. `await until(condition)` waits for something to become true.
+`await clients("carnelian")` (connections of that client name), and the faults `kill()` (SIGKILL), `freeze()` and
+`thaw()` (SIGSTOP, SIGCONT), `await stop()`, `await start()`. `await until(condition)` waits for
+something to become true.
 """
 
 from tests.integration.servers.cluster import Cluster, sharded

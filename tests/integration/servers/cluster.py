@@ -92,6 +92,7 @@ async def sharded(engine: Engine, *, config: Mapping[str, str] | None = None) ->
 
 def _config(config: Mapping[str, str] | None) -> dict[str, str]:
     ours = {"cluster-enabled": "yes", "cluster-node-timeout": "1000", "cluster-port": str(free_port())}
+    ours["repl-ping-replica-period"] = "1"  # a replica is shown once its offset moves
     return ours | dict(config or {})
 
 

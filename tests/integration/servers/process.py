@@ -136,7 +136,7 @@ class Server:
                 socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0), decode_responses=True,
             )  # fmt: skip
             self._client.response_callbacks.clear()
-        return await self._client.execute_command(*args)
+        return await self._client.execute_command(*args)  # type: ignore[no-untyped-call]
 
     async def info(self, section: str = "everything") -> dict[str, str]:
         """The fields of `INFO`."""

@@ -53,8 +53,8 @@ class Front(ABC):
         """The node to send this to. Raises `UnreachableError` when there is none by `expires`."""
 
     @abstractmethod
-    def _suspect(self, node: Node | None) -> None:
-        """Something went wrong at `node` (or while looking for one): look again where things are."""
+    def _suspect(self, node: Node | None, *, lost: bool) -> None:
+        """A connection to `node` was lost or could not be made, or it is slow: look again where things are."""
 
     @abstractmethod
     def _refused(self, node: Node, error: ReplyError) -> Node | None:
@@ -97,6 +97,7 @@ class Front(ABC):
         """See `Link.blocking`."""
         packed = pack(args)
         trial: Trial | None = None
+        once: Node | None = None
         limit = timeout + self._timing.deadline if timeout else inf
         self._enter()
         try:
@@ -104,11 +105,11 @@ class Front(ABC):
                 node = None
                 now = asyncio.get_running_loop().time()
                 try:
-                    node = self._route(args) or await self._find(args, now + self._timing.deadline)
-                    return await node.block(packed, now + limit)
+                    node = once or self._route(args) or await self._find(args, now + self._timing.deadline)
+                    return await node.block(packed, now + limit, (_ASKING,) if once else ())
                 except _FAILURES as error:
                     trial = trial or Trial(name_of(args), now + self._timing.deadline)
-                    await self._recover(trial, node, error)
+                    once = await self._recover(trial, node, error)
         finally:
             self._leave()
 
@@ -161,29 +162,29 @@ class Front(ABC):
         """Return when the call is to be sent again (with the node to ask once), else raise what the caller sees."""
         where = f"{trial.name} at {node.address}" if node else trial.name
         once: Node | None = None
+        redirected = False
         match error:
             case ReplyError() if node is not None:
                 if error.code not in UNAVAILABLE:
                     raise ServerError(f"{where}: {error}", error.code) from None
                 once = self._refused(node, error)
-                if once is None and error.code not in RETRIED and error.code != "MOVED":
+                redirected = error.code in ("MOVED", "ASK")
+                if not redirected and error.code not in RETRIED:
                     raise UnavailableError(f"{where}: {error}") from None
             case ExpiredError():
-                self._suspect(node)
+                self._suspect(node, lost=False)
                 raise DeadlineError(f"{where}: no answer in time; it may or may not have been carried out") from None
             case LostError(sent=True) if not may_repeat(trial.name):
-                self._suspect(node)
+                self._suspect(node, lost=True)
                 raise UnavailableError(f"{where}: {error}; it may or may not have been carried out") from None
             case _:
-                self._suspect(node)
-        if once is not None:
-            return once
+                self._suspect(node, lost=True)
         trial.failures += 1
-        wait = pause(self._timing, trial.failures)
+        wait = 0.0 if redirected and trial.failures <= 3 else pause(self._timing, trial.failures)
         if asyncio.get_running_loop().time() + wait >= trial.expires:
             raise UnavailableError(f"{where}: not carried out before its deadline: {error}") from None
         await asyncio.sleep(wait)
-        return None
+        return once
 
     async def _listen(self) -> Node:
         """The node to subscribe at."""

@@ -7,6 +7,7 @@ from typing import Any
 from carnelian._link.backoff import pause
 from carnelian._link.dial import Dialer
 from carnelian._link.replies import UnreachableError
+from carnelian._link.shared import outcome
 from carnelian._link.target import Address, Event
 from carnelian._link.wire import Wire
 from carnelian.errors import AuthError
@@ -55,8 +56,7 @@ class Lane:
         if self._dialing is None:
             self._dialing = asyncio.create_task(self._dial(), name=f"carnelian dial {self.address}")
         try:
-            async with asyncio.timeout_at(expires):
-                await asyncio.shield(self._dialing)
+            await outcome(self._dialing, expires)
         except TimeoutError:
             raise self._trouble or UnreachableError("still connecting") from None
         if self.wire is None:

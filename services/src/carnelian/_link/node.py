@@ -7,7 +7,7 @@ from carnelian._link.dial import Dialer
 from carnelian._link.durable import DurableLane
 from carnelian._link.lane import Lane, Notify
 from carnelian._link.target import Address
-from carnelian._link.wire import Wire
+from carnelian._link.wire import Wire, unawaited
 
 _IDLE_MOST = 4
 """Connections for blocking commands that are kept for the next one."""
@@ -16,23 +16,34 @@ _IDLE_MOST = 4
 class Node:
     """One server."""
 
-    def __init__(self, address: Address, dialer: Dialer, notify: Notify) -> None:
+    def __init__(
+        self, address: Address, dialer: Dialer, notify: Notify, *, on_lost: Callable[[], None] | None = None
+    ) -> None:
+        """`on_lost` is called when the shared connection ends."""
         self.address = address
         self._dialer = dialer
-        self.lane = Lane(address, dialer, notify)
+        self.lane = Lane(address, dialer, notify, on_lost=on_lost)
         self.durable = DurableLane(Lane(address, dialer, notify))
         self._idle: list[Wire] = []
         self._busy: set[Wire] = set()
         self._closed = False
 
-    async def block(self, packed: bytes, expires: float) -> Any:
-        """The reply of a blocking command, sent on a connection that nobody shares.
+    @property
+    def owed(self) -> int:
+        """How many commands have no reply yet."""
+        lanes = (self.lane.wire, self.durable.lane.wire)
+        return sum(wire.owed for wire in (*lanes, *self._busy) if wire is not None)
+
+    async def block(self, packed: bytes, expires: float, prefix: tuple[bytes, ...] = ()) -> Any:
+        """The reply of a blocking command, sent behind `prefix` on a connection that nobody shares.
 
         A call that is cancelled or out of time ends its connection: the server would go on waiting for it.
         """
         wire = await self._own()
         self._busy.add(wire)
         try:
+            for command in prefix:
+                wire.send(command, expires).add_done_callback(unawaited)
             value = await wire.send(packed, expires)
         except BaseException:
             if wire.owed:

@@ -22,7 +22,7 @@ class StandaloneLink(Front):
     async def _find(self, args: Sequence[Arg], expires: float) -> Node:
         return self._only
 
-    def _suspect(self, node: Node | None) -> None:
+    def _suspect(self, node: Node | None, *, lost: bool) -> None:
         """There is nowhere else to look: the lane dials again by itself."""
 
     def _refused(self, node: Node, error: ReplyError) -> Node | None:

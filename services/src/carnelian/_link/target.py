@@ -51,8 +51,8 @@ class Timing:
     """First pause before something is tried again; doubles, with jitter."""
     retry_most: float = 0.5
     """Longest such pause."""
-    ask_sentinel: float = 0.5
-    """How long the Sentinels are given to answer, and a server that they name to show that it is the primary."""
+    ask: float = 0.5
+    """How long Sentinels and servers are given to say where things are."""
 
 
 @dataclass(frozen=True, slots=True)
