@@ -115,8 +115,6 @@ class Sentinel(SpecModel):
         Cel(
             "self % 2 == 1",
             "the number of Sentinels must be odd, so that a majority can always decide: use 3, 5, 7 or 9",
-            message_expression="'replicas ' + string(self) + ' is even: the number of Sentinels must be odd, "
-            "so that a majority can always decide; use 3, 5, 7 or 9'",
         ),
     ] = 3
     """How many Sentinels; odd, so that a majority can always decide."""

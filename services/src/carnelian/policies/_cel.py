@@ -96,7 +96,6 @@ def literal(text: str) -> str:
 
 
 def length(path: str) -> str:
-    """A CEL expression for the length of the `Duration` at `path`; CEL itself knows no days."""
-    days = f"({path}.contains('d') ? duration(string(int({path}.split('d')[0]) * 24) + 'h') : duration('0s'))"
-    rest = f"({path}.endsWith('d') ? duration('0s') : duration({path}.split('d')[{path}.contains('d') ? 1 : 0]))"
-    return f"({days} + {rest})"
+    """A CEL expression for the milliseconds of the `Duration` at `path`; CEL itself knows no days."""
+    days = f"int('0' + {path}.find('[0-9]+d').replace('d', '')) * 86400000"
+    return f"({days} + duration('0s' + {path}.find('[0-9]+[hms].*')).getMilliseconds())"

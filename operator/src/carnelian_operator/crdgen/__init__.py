@@ -1,0 +1,1 @@
+"""Writes what follows from the models: resource definitions, reference pages, parts of the Helm chart."""
