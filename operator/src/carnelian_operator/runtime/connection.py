@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import KUBE_CONFIG_DEFAULT_LOCATION, load_incluster_config, load_kube_config
+from kubernetes.aio.config import load_incluster_config, load_kube_config
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -17,8 +17,8 @@ class NoClusterError(Exception):
     """Nothing says where the API server is."""
 
 
-async def load() -> Configuration:
-    """Find the API server: ``KUBECONFIG`` when set, else the pod's service account, else ``~/.kube/config``.
+async def load(kubeconfig: Path | None = None) -> Configuration:
+    """Find the API server: `kubeconfig`, else ``KUBECONFIG``, else the pod's service account, else ``~/.kube/config``.
 
     The token of a service account is read again every minute, as the kubelet rotates it.
 
@@ -29,10 +29,11 @@ async def load() -> Configuration:
     # Proxies of the environment are for the world outside; the API server is inside.
     configuration.client_session_kwargs = {"trust_env": False}
     inside = "KUBERNETES_SERVICE_HOST" in os.environ and (_ACCOUNT / "token").is_file()
-    if inside and not os.environ.get("KUBECONFIG"):
+    named = kubeconfig or os.environ.get("KUBECONFIG")
+    if inside and not named:
         load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         return configuration
-    path = Path(KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep)[0]).expanduser()  # noqa: ASYNC240 - once, at start
+    path = Path(named or "~/.kube/config").expanduser()  # noqa: ASYNC240 - once, at start
     if not path.is_file():
         raise NoClusterError(
             f"no API server: this is no pod with a service account, and there is no kubeconfig at {path}; "

@@ -49,16 +49,23 @@ class Health:
     """The HTTP server.
 
     Args:
-        port: to listen on; 0 lets the system choose, see `bound`.
+        port: to listen on; 0 lets the system choose.
         complaints: each says why we are not ready, or None.
         refresh: brings the gauges up to date before they are scraped.
+        started: told the port once it listens.
     """
 
-    def __init__(self, port: int, complaints: Iterable[Complaint], refresh: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        port: int,
+        complaints: Iterable[Complaint],
+        refresh: Callable[[], None],
+        started: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._port = port
         self._complaints = list(complaints)
         self._refresh = refresh
-        self.bound = 0
+        self._started = started
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -74,7 +81,8 @@ class Health:
         await runner.setup()
         try:
             await web.TCPSite(runner, port=self._port).start()
-            self.bound = runner.addresses[0][1]
+            # All interfaces of both families; a port chosen by the system differs between them.
+            self._started(min(runner.addresses, key=len)[1])
             await asyncio.Event().wait()
         finally:
             with suppress(asyncio.CancelledError):

@@ -60,7 +60,13 @@ def configure(level: str, form: Format, **bound: str) -> None:
     last: list[Any] = (
         [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            redact,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # the other one prints local variables
+            ),
+        ]
     )
     structlog.configure(
         processors=[
@@ -87,4 +93,4 @@ def configure(level: str, form: Format, **bound: str) -> None:
     # Kopf says at INFO what belongs to it alone, and at DEBUG whole objects, among them Secrets.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
     for noisy in ("asyncio", "aiohttp", "kubernetes"):
-        logging.getLogger(noisy).setLevel(max(logging.INFO, root.level))
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -26,6 +27,8 @@ _log = structlog.get_logger(__name__)
 class Settings:
     """What the command line decides. Times are in seconds."""
 
+    kubeconfig: Path | None = None
+    """None: see `connection.load`."""
     namespaces: Sequence[str] = ()
     """To watch; none means all."""
     lease_namespace: str = "default"
@@ -49,10 +52,13 @@ class Operator:
         self._settings = settings
         self._build = build
         self._stop = asyncio.Event()
+        self.health_port = settings.health_port
+        """Where health is served, once it is; of use when the settings said 0."""
 
     def stop(self) -> None:
         """End in good order: take no new keys, let running reconciles finish, give the lease back."""
-        _log.info("stopping")
+        if not self._stop.is_set():
+            _log.info("stopping")
         self._stop.set()
 
     async def run(self) -> None:
@@ -62,7 +68,7 @@ class Operator:
             NoClusterError: when nothing says where the API server is.
         """
         settings = self._settings
-        configuration = await connection.load()
+        configuration = await connection.load(settings.kubeconfig)
         # The lease has connections and a timeout of its own: no pile of reconciles may keep it from being renewed.
         lease_kube = KubeClient(configuration, timeout=settings.lease.renew_deadline / 3)
         state = election.Election(self.identity, settings.lease_namespace, settings.lease_name, settings.lease)
@@ -105,7 +111,9 @@ class Operator:
                 metrics.CACHED.labels(kind.kind).set(cache.count(kind))
 
         lag = LoopLag()
-        health = Health(settings.health_port, [watches.complaint, queue_complaint, lag.complaint], refresh)
+        health = Health(
+            settings.health_port, [watches.complaint, queue_complaint, lag.complaint], refresh, started=self._on_health
+        )
         self._own_signals()
         _log.info("starting", identity=self.identity, namespaces=list(settings.namespaces) or "all")
         try:
@@ -137,6 +145,9 @@ class Operator:
         finally:
             synced.cancel()
             stopping.cancel()
+
+    def _on_health(self, port: int) -> None:
+        self.health_port = port
 
     def _own_signals(self) -> None:
         loop = asyncio.get_running_loop()
