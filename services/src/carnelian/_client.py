@@ -56,7 +56,8 @@ class Carnelian:
         """By environment variables.
 
         `CARNELIAN_BINDING` (the folder where a pod mounts its binding Secret), else `CARNELIAN_URL`, else the one
-        binding of type redis below `SERVICE_BINDING_ROOT`; and `CARNELIAN_POLICIES` for policies in files. URLs are ``redis://[user:password@]host[:port][/db]``, ``redis+sentinel://[user:password@]host:port,…/master-name``
+        binding of type redis below `SERVICE_BINDING_ROOT`; and `CARNELIAN_POLICIES` for policies in files. A URL is one
+        of ``redis://[user:password@]host[:port][/db]``, ``redis+sentinel://[user:password@]host:port,…/master-name``
         and ``redis+cluster://[user:password@]host:port,…``.
 
         Raises:

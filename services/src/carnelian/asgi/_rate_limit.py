@@ -27,8 +27,8 @@ class RateLimitMiddleware:
     Args:
         app: the application behind it.
         limiter: from `Carnelian.limits`.
-        attributes: from a request's scope, what to pass to `Limiter.check`: the attributes that the limiter's rules name,
-            and `cost` for requests that do not cost 1.
+        attributes: from a request's scope, what to pass to `Limiter.check`: the attributes that the limiter's rules
+            name, and `cost` for requests that do not cost 1.
         applies: from a request's scope, whether it is limited at all; without it, every HTTP request is.
     """
 

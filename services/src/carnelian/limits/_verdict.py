@@ -26,7 +26,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int | None = None
     """Units that the rule would still allow at once."""
     retry_after: float = 0.0
-    """Seconds until every rule can allow the same check, if nobody else asks; infinite if its cost is beyond a limit."""
+    """Seconds until every rule can allow the same check, if nobody else asks; infinite if its cost is too large."""
     reset_after: float = 0.0
     """Seconds until the rule is untouched again, if nobody asks."""
     shadowed: bool = False
