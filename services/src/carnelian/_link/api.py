@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from carnelian._link.script import Script
 
@@ -16,7 +16,10 @@ class Durability(StrEnum):
     ASYNC = "async"
     """The primary has it."""
     REPLICATED = "replicated"
-    """At least one replica has it too (`WAIT`, counted)."""
+    """At least one replica has it too (`WAIT`, counted); `DurabilityError` when that is not known in time."""
+
+
+DurabilityName = Durability | Literal["async", "replicated"]
 
 
 class Message(NamedTuple):
@@ -36,7 +39,7 @@ class Link(Protocol):
     """
 
     async def execute(
-        self, *args: Arg, deadline: float | None = None, durability: Durability = Durability.ASYNC
+        self, *args: Arg, deadline: float | None = None, durability: DurabilityName = Durability.ASYNC
     ) -> Any:
         """Send one command in this tick's batch and await its reply; `deadline` is in seconds.
 
@@ -53,7 +56,7 @@ class Link(Protocol):
         args: Sequence[Arg],
         *,
         deadline: float | None = None,
-        durability: Durability = Durability.ASYNC,
+        durability: DurabilityName = Durability.ASYNC,
     ) -> Any:
         """Run a Lua script by its digest, loading it where a server does not know it. All keys in one slot."""
         ...

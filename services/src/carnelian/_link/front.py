@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import Any
 
-from carnelian._link.api import Arg, Durability, Message
+from carnelian._link.api import Arg, Durability, DurabilityName, Message
 from carnelian._link.backoff import pause
 from carnelian._link.commands import may_repeat, name_of
 from carnelian._link.dial import Dialer
@@ -65,7 +65,7 @@ class Front(ABC):
         """End every connection."""
 
     async def execute(
-        self, *args: Arg, deadline: float | None = None, durability: Durability = Durability.ASYNC
+        self, *args: Arg, deadline: float | None = None, durability: DurabilityName = Durability.ASYNC
     ) -> Any:
         """See `Link.execute`."""
         return await self._run(args, pack(args), self._expiry(deadline), durability)
@@ -77,7 +77,7 @@ class Front(ABC):
         args: Sequence[Arg],
         *,
         deadline: float | None = None,
-        durability: Durability = Durability.ASYNC,
+        durability: DurabilityName = Durability.ASYNC,
     ) -> Any:
         """See `Link.eval`."""
         command = ("EVALSHA", script.sha, len(keys), *keys, *args)
@@ -133,12 +133,13 @@ class Front(ABC):
         args: Sequence[Arg],
         packed: bytes,
         expires: float,
-        durability: Durability,
+        durability: DurabilityName,
         prefix: tuple[bytes, ...] = (),
     ) -> Any:
         """Send `packed`, right behind the commands of `prefix`, until it is answered or may not be sent again."""
         trial: Trial | None = None
         once: Node | None = None
+        durable = durability is not Durability.ASYNC and Durability(durability) is Durability.REPLICATED
         self._enter()
         try:
             while True:
@@ -146,7 +147,7 @@ class Front(ABC):
                 try:
                     node = once or self._route(args) or await self._find(args, expires)
                     before = (*prefix, _ASKING) if once else prefix
-                    if durability is Durability.REPLICATED:
+                    if durable:
                         return await node.durable.write(packed, expires, before)
                     wire = node.lane.wire or await node.lane.connected(expires)
                     for command in before:
