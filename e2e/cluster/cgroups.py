@@ -16,10 +16,10 @@ def is_v2(root: Path = CGROUP_ROOT) -> bool:
 
 
 def hierarchies(root: Path = CGROUP_ROOT) -> list[Path]:
-    """Roots under which a node gets a folder: one for each controller of version 1, or the only one of version 2."""
+    """Roots under which a node has a folder: one for each hierarchy of version 1, or the only one of version 2."""
     if is_v2(root):
         return [root]
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink() and path.name != "unified")
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def create(name: str) -> None:
@@ -60,6 +60,7 @@ def container_members(name: str, container: str) -> list[int]:
 
 def remove(name: str) -> None:
     """Remove the group and all below it; there must be no process left in it."""
+    # The container runtime adds groups of its own kind in every hierarchy, so all are looked through.
     for root in hierarchies():
         for folder, _, _ in os.walk(root / name, topdown=False):
             Path(folder).rmdir()

@@ -23,9 +23,17 @@ def start_api() -> None:
     data, keys = state_dir() / "etcd", pki.folder()
     processes.spawn(
         "etcd",
-        [str(tool("etcd")), f"--data-dir={data}", f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}"]
-        + [f"--listen-peer-urls={ETCD_PEER}", f"--initial-advertise-peer-urls={ETCD_PEER}"]
-        + [f"--initial-cluster=default={ETCD_PEER}", "--unsafe-no-fsync", "--log-level=warn"],
+        [
+            str(tool("etcd")),
+            f"--data-dir={data}",
+            f"--listen-client-urls={ETCD}",
+            f"--advertise-client-urls={ETCD}",
+            f"--listen-peer-urls={ETCD_PEER}",
+            f"--initial-advertise-peer-urls={ETCD_PEER}",
+            f"--initial-cluster=default={ETCD_PEER}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ],
     )
     processes.spawn(
         "apiserver",
@@ -43,6 +51,8 @@ def start_api() -> None:
         + ["--kubelet-preferred-address-types=InternalIP,Hostname"],
     )
     wait_for("the API server", api_ready, 60, "apiserver")
+    # an API server that found another program's etcd at the address would be ready, and wrong
+    wait_for("etcd", lambda: processes.main_pid("etcd") is not None, 1, "etcd")
 
 
 def api_ready() -> bool:
@@ -58,16 +68,27 @@ def start_rest() -> None:
     ca, keys = pki.folder() / "ca", pki.folder()
     processes.spawn(
         "controller-manager",
-        [str(tool("kube-controller-manager")), f"--kubeconfig={pki.kubeconfig('controller-manager')}"]
-        + [f"--service-account-private-key-file={keys / 'service-accounts.key'}", f"--root-ca-file={ca}.crt"]
-        + [f"--cluster-signing-cert-file={ca}.crt", f"--cluster-signing-key-file={ca}.key"]
-        + ["--use-service-account-credentials", "--leader-elect=false", "--secure-port=0"]
-        + ["--node-monitor-grace-period=20s"],  # a cut node is NotReady in 25 s instead of a minute
+        [
+            str(tool("kube-controller-manager")),
+            f"--kubeconfig={pki.kubeconfig('controller-manager')}",
+            f"--service-account-private-key-file={keys / 'service-accounts.key'}",
+            f"--root-ca-file={ca}.crt",
+            f"--cluster-signing-cert-file={ca}.crt",
+            f"--cluster-signing-key-file={ca}.key",
+            "--use-service-account-credentials",
+            "--leader-elect=false",
+            "--secure-port=0",
+            "--node-monitor-grace-period=20s",
+        ],  # a cut node is NotReady in 25 s instead of a minute
     )
     processes.spawn(
         "scheduler",
-        [str(tool("kube-scheduler")), f"--kubeconfig={pki.kubeconfig('scheduler')}"]
-        + ["--leader-elect=false", "--secure-port=0"],
+        [
+            str(tool("kube-scheduler")),
+            f"--kubeconfig={pki.kubeconfig('scheduler')}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        ],
     )
     kubectl = [str(tool("kubectl")), f"--kubeconfig={pki.kubeconfig('admin')}"]
     run([*kubectl, "apply", "--server-side", "-f", str(_ADDONS)], timeout=60)
@@ -79,7 +100,11 @@ def start_rest() -> None:
 
 def start_storage() -> None:
     """Start the provisioner of volumes."""
-    python = [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[1]); import e2e.cluster.storage as s; s.main()"]
+    python = [
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[1]); import e2e.cluster.storage as s; s.main()",
+    ]
     processes.spawn("storage", [*python, str(REPOSITORY)])
 
 
@@ -108,15 +133,17 @@ def render_corefile(kubeconfig: Path) -> str:
 """
 
 
-def wait_for(what: str, ready: Callable[[], bool], seconds: float, log: str) -> None:
+def wait_for(what: str, ready: Callable[[], bool], seconds: float, process: str) -> None:
     """Wait until it is so.
 
     Raises:
-        HarnessError: Not within `seconds`; shows the end of the log of that process.
+        HarnessError: Not within `seconds`, or the process has ended; shows the end of its log.
     """
     deadline = time.monotonic() + seconds
     while not ready():
-        if time.monotonic() > deadline:
-            where = processes.log_file(log)
-            raise HarnessError(f"{what}: not ready after {seconds:.0f} s. End of {where}:\n{processes.log_tail(log)}")
+        ended = processes.main_pid(process) is None
+        if ended or time.monotonic() > deadline:
+            problem = "its process has ended" if ended else f"not ready after {seconds:.0f} s"
+            tail = processes.log_tail(process)
+            raise HarnessError(f"{what}: {problem}. End of {processes.log_file(process)}:\n{tail}")
         time.sleep(0.1)

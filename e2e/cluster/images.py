@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -104,7 +104,7 @@ def source_key(root: Path, sources: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def wrap(layer: Path, names: Iterable[str], config: dict[str, object], target: Path) -> None:
+def wrap(layer: Path, names: Iterable[str], config: Mapping[str, object], target: Path) -> None:
     """Wrap a tar of a root file system as a docker archive of one layer."""
     digest = _sha256(layer)
     image = {
@@ -135,7 +135,7 @@ def _cached(names: tuple[str, ...], key: str, make: _Maker) -> Archive:
                 partial.unlink(missing_ok=True)
                 with step(f"image {', '.join(names)}"):
                     make(partial)
-                for stale in folder.glob(f"{key.split('-')[0]}-*.tar"):
+                for stale in folder.glob(f"{key.split('-', maxsplit=1)[0]}-*.tar"):
                     stale.unlink()
                 partial.rename(path)
     return Archive(names, path, key)
@@ -144,10 +144,22 @@ def _cached(names: tuple[str, ...], key: str, make: _Maker) -> Archive:
 def _buildah(target: Target, name: str, path: Path) -> None:
     packages.ensure(packages.IMAGES)
     _ensure_python_base()
-    mounts = [f"--volume={each}:{each}:ro" for each in ("/etc/ssl/certs", "/etc/pip.conf", "/etc/uv") if Path(each).exists()]
+    mounts = [
+        f"--volume={each}:{each}:ro" for each in ("/etc/ssl/certs", "/etc/pip.conf", "/etc/uv") if Path(each).exists()
+    ]
     run(
-        [*_buildah_command("bud"), "--layers", "--network=host", "--pull-never", "--isolation=chroot", f"--target={target}"]
-        + [*mounts, f"--tag={name}", "--file=Dockerfile", "."],
+        [
+            *_buildah_command("bud"),
+            "--layers",
+            "--network=host",
+            "--pull-never",
+            "--isolation=chroot",
+            f"--target={target}",
+            *mounts,
+            f"--tag={name}",
+            "--file=Dockerfile",
+            ".",
+        ],
         cwd=REPOSITORY,
         timeout=1200,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -92,9 +93,7 @@ class Kube:
         response = connection.getresponse()
         if response.status >= 400:
             text = response.read().decode(errors="replace")
-            try:
+            with contextlib.suppress(json.JSONDecodeError):
                 text = json.loads(text).get("message", text)
-            except json.JSONDecodeError:
-                pass
             raise KubeError(response.status, f"{method} {path}: {text}")
         return response

@@ -18,7 +18,14 @@ from e2e.cluster.shell import HarnessError, lock, run
 
 _LOCK = Path("/run/lock/carnelian-cluster.lock")
 # Folders that kubelet and the CNI library make outside of what they are told; ours to remove when we made them appear.
-_STRAY = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/containers", "/var/log/pods", "/etc/cni/net.d", "/run/carnelian-buildah")
+_STRAY = (
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/var/log/containers",
+    "/var/log/pods",
+    "/etc/cni/net.d",
+    "/run/carnelian-buildah",
+)
 
 
 def up() -> None:
@@ -65,16 +72,16 @@ def load_images(archives: list[Archive]) -> None:
     todo = [each for each in archives if loaded.get(each.names[0]) != each.key]
     if not todo:
         return
-    with step(f"importing {', '.join(each.names[0].rsplit('/', 1)[1] for each in todo)} into {len(NODES)} nodes"):
-        with ThreadPoolExecutor(len(NODES)) as pool:
-            list(pool.map(lambda node: [nodes.import_image(node, each.path) for each in todo], NODES))
+    names = ", ".join(each.names[0].rsplit("/", 1)[1] for each in todo)
+    with step(f"importing {names} into {len(NODES)} nodes"), ThreadPoolExecutor(len(NODES)) as pool:
+        list(pool.map(lambda node: nodes.import_images(node, [each.path for each in todo]), NODES))
     record.write_text(json.dumps({**loaded, **{each.names[0]: each.key for each in todo}}, indent=1))
 
 
 def import_archive(path: Path) -> None:
     """Import a docker archive of any image into every node."""
     with step(f"importing {path.name} into {len(NODES)} nodes"), ThreadPoolExecutor(len(NODES)) as pool:
-        list(pool.map(lambda node: nodes.import_image(node, path), NODES))
+        list(pool.map(lambda node: nodes.import_images(node, [path]), NODES))
 
 
 def is_healthy() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from e2e.cluster.layout import BRIDGE, HOST, NODES, SERVICES, Node
 from e2e.cluster.ledger import Ledger
 from e2e.cluster.shell import run, succeeds
@@ -36,8 +38,26 @@ def create(ledger: Ledger) -> None:
         run(["iptables", "-w", "-I", "FORWARD", *rule.split()])
 
 
+def restore_routes(node: Node) -> None:
+    """Put back every route over a node's cable, on the host and on the node; a link that was down may lose them."""
+    _ip(f"-n {node.name} link set eth0 up")
+    _ip(f"route replace {node.pods} via {node.address}")
+    put_routes(node)
+
+
+def answers(node: Node) -> bool:
+    """Whether the host reaches the node's kubelet port; a refusal is an answer too."""
+    try:
+        socket.create_connection((node.address, 10250), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def put_routes(node: Node) -> None:
-    """Routes of a node to the pods of the others; a link that was down has lost them."""
+    """Routes of a node to the pods of the others."""
     _ip(f"-n {node.name} route replace default via {HOST}")
     for other in NODES:
         if other != node:

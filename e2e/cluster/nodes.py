@@ -43,20 +43,27 @@ def ctr(node: Node) -> list[str]:
     return ["ctr", "--address", str(node.socket), "--namespace", "k8s.io"]
 
 
-def import_image(node: Node, archive: Path) -> None:
-    """Import a docker archive into the node."""
-    run([*ctr(node), "images", "import", "--snapshotter", snapshotter(), str(archive)], timeout=300)
+def import_images(node: Node, archives: list[Path]) -> None:
+    """Import docker archives into the node."""
+    for archive in archives:
+        run([*ctr(node), "images", "import", "--snapshotter", snapshotter(), str(archive)], timeout=300)
 
 
 def start_kubelet(node: Node) -> None:
     """Start the node's kubelet; it registers the node."""
     processes.spawn(
         f"kubelet-{node.index}",
-        [*node.enter, str(tool("kubelet")), f"--config={node.folder / 'kubelet.yaml'}"]
-        + [f"--kubeconfig={pki.kubeconfig(node.name)}", f"--hostname-override={node.name}"]
-        + [f"--node-ip={node.address}", f"--root-dir={node.folder / 'kubelet'}"]
-        + [f"--cert-dir={node.folder / 'kubelet' / 'pki'}"]
-        + [f"--node-labels=topology.kubernetes.io/zone=zone-{node.index}"],
+        [
+            *node.enter,
+            str(tool("kubelet")),
+            f"--config={node.folder / 'kubelet.yaml'}",
+            f"--kubeconfig={pki.kubeconfig(node.name)}",
+            f"--hostname-override={node.name}",
+            f"--node-ip={node.address}",
+            f"--root-dir={node.folder / 'kubelet'}",
+            f"--cert-dir={node.folder / 'kubelet' / 'pki'}",
+            f"--node-labels=topology.kubernetes.io/zone=zone-{node.index}",
+        ],
     )
 
 
@@ -125,7 +132,12 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
 def render_cni(node: Node) -> dict[str, object]:
     """Pod network: one routed cable a pod. No bridge, so a Service's answer never bypasses its translation."""
     ranges = [[{"subnet": node.pods}]]
-    ipam = {"type": "host-local", "dataDir": str(node.folder / "ipam"), "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]}
+    ipam = {
+        "type": "host-local",
+        "dataDir": str(node.folder / "ipam"),
+        "ranges": ranges,
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
     cable = {"type": "ptp", "ipMasq": False, "ipam": ipam}
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     return {"cniVersion": "1.0.0", "name": node.name, "plugins": [cable, ports]}

@@ -49,7 +49,9 @@ def ensure(needs: Mapping[str, str]) -> None:
         raise HarnessError(f"missing: {', '.join(wanted)}. Install them as root: sudo {command}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     with step(f"installing Debian packages: {' '.join(wanted)}"):
-        run(["apt-get", "update", "-qq"], env=quiet, check=False)  # a stale index of a foreign source is no reason to stop
+        run(
+            ["apt-get", "update", "-qq"], env=quiet, check=False
+        )  # a stale index of a foreign source is no reason to stop
         run([*command.split(" "), "-qq", "-o", "DPkg::Lock::Timeout=300"], env={**quiet, "POLICY_RC_D": "101"})
     still = missing(needs)
     if still:

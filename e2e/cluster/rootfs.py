@@ -93,8 +93,17 @@ def debootstrap(suite: str, include: list[str], tar: Path, hooks: list[str]) -> 
     options += [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _LEAN]
     options += [f"--customize-hook={hook}" for hook in hooks]
     run(
-        ["mmdebstrap", "--quiet", "--variant=essential", "--format=tar", f"--include={','.join(include)}"]
-        + [*options, suite, str(partial), MIRROR],
+        [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=essential",
+            "--format=tar",
+            f"--include={','.join(include)}",
+            *options,
+            suite,
+            str(partial),
+            MIRROR,
+        ],
         timeout=1200,
     )
     partial.rename(tar)

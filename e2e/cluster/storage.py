@@ -119,7 +119,7 @@ def data(volume: str) -> Path:
 
 
 def render_volume(claim: Object) -> Object:
-    """The PersistentVolume for a claim: a local one, so that fsGroup works, usable on every node (they share a disk)."""
+    """The PersistentVolume for a claim: a local one, so that fsGroup works, and on every node (they share a disk)."""
     names = [node.name for node in NODES]
     affinity = {"key": "kubernetes.io/hostname", "operator": "In", "values": names}
     meta, name = claim["metadata"], volume_name(claim)
@@ -205,7 +205,8 @@ def carry_out(kube: Kube, action: Action) -> None:
     else:
         remove_disk(action.volume)
         kube.request("DELETE", f"{_VOLUMES}/{action.volume}")
-    print(f"{type(action).__name__}: {getattr(action, 'volume', None) or volume_name(action.claim)}", flush=True)
+    name = volume_name(action.claim) if isinstance(action, Create) else action.volume
+    print(f"{type(action).__name__}: {name}", flush=True)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from e2e.cluster.paths import cache_dir
 from e2e.cluster.progress import say
 from e2e.cluster.shell import HarnessError, lock, run
-from e2e.cluster.versions import TOOLS, GoTool, key
+from e2e.cluster.versions import KIND, TOOLS, GoTool, key
 
 _PAUSE = Path(__file__).with_name("pause") / "main.go"
 _HEARTBEAT = 20.0  # seconds between signs of life of a long build
@@ -59,7 +59,9 @@ def build(only: set[str] | None = None) -> Path:
 
 
 def _wanted(only: set[str] | None) -> list[str]:
-    return [name for name in missing() if only is None or name in only]
+    if only is None:
+        return missing()
+    return [name for name in sorted(only) if not tool(name).exists()]
 
 
 def _build_one(name: str, title: str) -> None:
@@ -70,7 +72,7 @@ def _build_one(name: str, title: str) -> None:
             say(title)
             _go(["build", "-trimpath", "-ldflags", _LINK, "-o", str(out), str(_PAUSE)], folder, title)
         else:
-            spec = next(each for each in TOOLS if each.name == name)
+            spec = next(each for each in (*TOOLS, KIND) if each.name == name)
             say(f"{title} v{spec.version} from {spec.module}")
             _build_module(spec, folder, out, title)
         out.rename(tool(name))

@@ -12,12 +12,38 @@ _KUBE_VERSION = "k8s.io/component-base/version"
 
 # k8s.io/kubernetes replaces its staging modules by folders, so a module of our own repeats them by version.
 STAGING_MODULES = (
-    "api apiextensions-apiserver apimachinery apiserver cli-runtime client-go cloud-provider cluster-bootstrap "
-    "code-generator component-base component-helpers controller-manager cri-api cri-client csi-translation-lib "
-    "dynamic-resource-allocation endpointslice externaljwt kms kube-aggregator kube-controller-manager kube-proxy "
-    "kube-scheduler kubectl kubelet metrics mount-utils pod-security-admission sample-apiserver sample-cli-plugin "
-    "sample-controller"
-).split()
+    "api",
+    "apiextensions-apiserver",
+    "apimachinery",
+    "apiserver",
+    "cli-runtime",
+    "client-go",
+    "cloud-provider",
+    "cluster-bootstrap",
+    "code-generator",
+    "component-base",
+    "component-helpers",
+    "controller-manager",
+    "cri-api",
+    "cri-client",
+    "csi-translation-lib",
+    "dynamic-resource-allocation",
+    "endpointslice",
+    "externaljwt",
+    "kms",
+    "kube-aggregator",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+    "metrics",
+    "mount-utils",
+    "pod-security-admission",
+    "sample-apiserver",
+    "sample-cli-plugin",
+    "sample-controller",
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +96,9 @@ TOOLS: tuple[GoTool, ...] = (
     GoTool("helm", "helm.sh/helm/v3", HELM, "cmd/helm", _HELM_STAMPS),
     GoTool("kubeconform", "github.com/yannh/kubeconform", "0.7.0", "cmd/kubeconform"),
 )
+
+# Only for machines whose Docker can pull images; not in the key, and not built with the others.
+KIND = GoTool("kind-v0.30.0", "sigs.k8s.io/kind", "0.30.0")
 
 
 def key(tools: tuple[GoTool, ...] = TOOLS, pause_source: str = "") -> str:
