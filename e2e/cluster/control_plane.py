@@ -35,20 +35,30 @@ def start_api() -> None:
             "--log-level=warn",
         ],
     )
+    # The address types: exec, logs and port-forward find a node by its address; its name is nowhere in DNS.
     processes.spawn(
         "apiserver",
-        [str(tool("kube-apiserver")), f"--etcd-servers={ETCD}", "--secure-port=6443", f"--bind-address={HOST}"]
-        + [f"--advertise-address={HOST}", f"--service-cluster-ip-range={SERVICES}"]
-        + [f"--tls-cert-file={keys / 'api.crt'}", f"--tls-private-key-file={keys / 'api.key'}"]
-        + [f"--token-auth-file={keys / 'tokens.csv'}", f"--client-ca-file={keys / 'ca.crt'}"]
-        + [f"--kubelet-client-certificate={keys / 'kubelet-client.crt'}"]
-        + [f"--kubelet-client-key={keys / 'kubelet-client.key'}"]
-        + ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged"]
-        + [f"--service-account-key-file={keys / 'service-accounts.key'}"]
-        + [f"--service-account-signing-key-file={keys / 'service-accounts.key'}"]
-        + [f"--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}"]
-        # exec, logs and port-forward find a node by its address; its name is nowhere in DNS
-        + ["--kubelet-preferred-address-types=InternalIP,Hostname"],
+        [
+            str(tool("kube-apiserver")),
+            f"--etcd-servers={ETCD}",
+            "--secure-port=6443",
+            f"--bind-address={HOST}",
+            f"--advertise-address={HOST}",
+            f"--service-cluster-ip-range={SERVICES}",
+            f"--tls-cert-file={keys / 'api.crt'}",
+            f"--tls-private-key-file={keys / 'api.key'}",
+            f"--token-auth-file={keys / 'tokens.csv'}",
+            f"--client-ca-file={keys / 'ca.crt'}",
+            f"--kubelet-client-certificate={keys / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={keys / 'kubelet-client.key'}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged",
+            f"--service-account-key-file={keys / 'service-accounts.key'}",
+            f"--service-account-signing-key-file={keys / 'service-accounts.key'}",
+            f"--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}",
+            "--kubelet-preferred-address-types=InternalIP,Hostname",
+        ],
     )
     wait_for("the API server", api_ready, 60, "apiserver")
     # an API server that found another program's etcd at the address would be ready, and wrong
