@@ -96,7 +96,7 @@ async def test_a_planned_failover_is_followed(replication: Replication, connect:
 
     async def written_at_the_new_one() -> bool:
         await link.execute("SET", "marker", 1)
-        return await (await replication.primary()).call("GET", "marker") == "1"
+        return bool(await (await replication.primary()).call("GET", "marker") == "1")
 
     await until(written_at_the_new_one)
 
@@ -129,7 +129,7 @@ async def test_most_sentinels_may_be_away(replication: Replication, connect: Con
 async def test_what_is_wrong_is_said(replication: Replication, connect: Connect) -> None:
     pairs = [(one.host, one.port) for one in replication.sentinels]
     other = connect(Target.sentinel(pairs, "other"))
-    with pytest.raises(UnavailableError, match="no primary of 'other'.*knows no 'other'"):
+    with pytest.raises(UnavailableError, match=r"no primary of 'other'.*knows no 'other'"):
         await other.execute("PING", deadline=0.5)
     for sentinel in replication.sentinels:
         sentinel.kill()

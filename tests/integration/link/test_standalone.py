@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+import uvloop
 
-from carnelian._link import Event, Script, Target, Timing
+from carnelian._link import Event, Message, Script, Target, Timing
+from carnelian._link import connect as connect_here
 from carnelian.errors import AuthError, DeadlineError, DurabilityError, ServerError, UnavailableError
 from tests.integration.link.conftest import Connect
 from tests.integration.servers import Engine, Server, standalone, until
@@ -82,7 +84,7 @@ async def test_after_a_restart_reads_are_repeated_and_writes_are_not(server: Ser
     await asyncio.sleep(0)  # into the batch
     await asyncio.sleep(0.05)
     await server.stop()
-    with pytest.raises(UnavailableError, match="INCR .* may or may not have been carried out"):
+    with pytest.raises(UnavailableError, match=r"INCR .* may or may not have been carried out"):
         await write
     unsent = asyncio.ensure_future(link.execute("INCR", "n", deadline=10))
     await server.start()
@@ -116,7 +118,7 @@ async def test_a_script_costs_one_round_trip_and_survives_a_flush(server: Server
 async def test_a_script_error_is_the_servers(server: Server, connect: Connect) -> None:
     source = b"return redis.error_reply('NOSUCHRULE gone')"
     link = connect(server.target)
-    with pytest.raises(ServerError, match="EVALSHA at .*: NOSUCHRULE gone") as error:
+    with pytest.raises(ServerError, match=r"EVALSHA at .*: NOSUCHRULE gone") as error:
         await link.eval(Script("fails", source, hashlib.sha1(source).hexdigest()), ["k"], [])
     assert error.value.code == "NOSUCHRULE"
 
@@ -194,7 +196,7 @@ async def test_a_reader_that_is_far_behind_is_told_to_refresh(server: Server, co
         assert await anext(messages) is None
         await asyncio.gather(*(link.execute("PUBLISH", "a", i) for i in range(3000)))
         await link.execute("PUBLISH", "a", "last")
-        received = []
+        received: list[Message | None] = []
         while not received or received[-1] != ("a", b"last"):
             received.append(await anext(messages))
         assert None in received
@@ -226,12 +228,8 @@ async def _no_clients(server: Server) -> bool:
 
 
 async def test_it_runs_on_uvloop(server: Server) -> None:
-    import uvloop
-
-    from carnelian._link import connect
-
     async def use() -> list[int]:
-        link = connect(server.target)
+        link = connect_here(server.target)
         try:
             return list(await asyncio.gather(*(link.execute("INCR", "n") for _ in range(100))))
         finally:
