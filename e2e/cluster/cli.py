@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from e2e.cluster import images, local, rootfs, toolchain
+from e2e.cluster.fault_cli import add_fault_commands
 from e2e.cluster.paths import kubeconfig
 from e2e.cluster.progress import say, step
 from e2e.cluster.shell import HarnessError
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     build = add("build", "build programs and images into the cache without starting anything", _build)
     build.add_argument("--servers", action="store_true", help="only the real Redis and Valkey, as processes need them")
     build.add_argument("--tools", action="store_true", help="only the programs that are built from Go modules")
+    add_fault_commands(commands.add_parser("fault", help="do a fault or take it back; --help lists them"))
     return root
 
 
