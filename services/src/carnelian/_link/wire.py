@@ -57,6 +57,8 @@ class Wire(asyncio.Protocol):
         self._inflight: deque[Entry] = deque()
         self._flushing = False
         self._paused = False
+        self._alone = False
+        """One caller at a time: its commands need not wait for company that does not come."""
         self._lost = ""
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = inf
@@ -69,10 +71,16 @@ class Wire(asyncio.Protocol):
         if self._lost:
             reply.set_exception(LostError(self.address, self._lost, sent=False))
             return reply
-        self._batch.append((reply, packed, expires))
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
+        if self._alone and not self._inflight and not self._batch and self._transport is not None:
+            self._heard = self._loop.time()
+            self._inflight.append((reply, packed, expires))
+            self._transport.write(packed)
+        else:
+            self._alone = False
+            self._batch.append((reply, packed, expires))
+            if not self._flushing:
+                self._flushing = True
+                self._loop.call_soon(self._flush)
         if expires < self._alarm_at:
             self._set_alarm(expires)
         return reply
@@ -114,6 +122,7 @@ class Wire(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Keep commands back while the socket's buffer is full."""
         self._paused = True
+        self._alone = False
 
     def resume_writing(self) -> None:
         """Send what was kept back."""
@@ -155,6 +164,7 @@ class Wire(asyncio.Protocol):
             return
         if not self._inflight:
             self._heard = self._loop.time()
+            self._alone = len(entries) == 1
         self._inflight.extend(entries)
         self._transport.write(b"".join([entry[1] for entry in entries]))
 
