@@ -63,7 +63,7 @@ async def failover_to(primary: Address, host: str, port: int, *, seconds: float)
     try:
         async with asyncio.timeout(seconds + 2):
             state = await probe_server(primary, ())
-            while state.failover != "no-failover":  # noqa: ASYNC110 - the server announces its end to nobody
+            while state.failover != "no-failover":
                 await asyncio.sleep(_POLL_SECONDS)
                 state = await probe_server(primary, ())
     except TimeoutError as error:

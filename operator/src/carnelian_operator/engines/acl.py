@@ -19,7 +19,10 @@ _SENTINEL_ON_SERVER = (
 """As both engines document it for Sentinel."""
 _APP_ON_SERVER = "~* &* +@all -@admin -@dangerous +info +role"
 """Everything an application does with data, scripts and channels; INFO and ROLE tell a client whom it talks to."""
-_SENTINEL_ON_SENTINEL = "resetchannels &__sentinel__:hello -@all +auth +hello +ping +publish +client|setname +sentinel|is-master-down-by-addr"
+_SENTINEL_ON_SENTINEL = (
+    "resetchannels &__sentinel__:hello -@all +auth +hello +ping +publish +client|setname "
+    "+sentinel|is-master-down-by-addr"
+)
 _NODE_ON_SENTINEL = "resetchannels -@all +auth +hello +ping +sentinel|get-master-addr-by-name +sentinel|failover"
 """What a starting server asks."""
 _APP_ON_SENTINEL = (

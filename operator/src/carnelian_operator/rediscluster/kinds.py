@@ -1,9 +1,8 @@
 """The kinds of Kubernetes objects that instances are made of."""
 
-from carnelian_operator.api.base import GROUP, VERSION
+from carnelian_operator.api.resources import REDIS_CLUSTER
 from carnelian_operator.runtime.api import Kind
 
-REDIS_CLUSTER = Kind(GROUP, VERSION, "RedisCluster", "redisclusters")
 STATEFUL_SET = Kind("apps", "v1", "StatefulSet", "statefulsets")
 POD = Kind("", "v1", "Pod", "pods")
 SERVICE = Kind("", "v1", "Service", "services")
@@ -13,3 +12,15 @@ VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
 OWNED = (STATEFUL_SET, POD, SERVICE, SECRET, CONFIG_MAP, VOLUME_CLAIM, DISRUPTION_BUDGET)
+
+__all__ = [
+    "CONFIG_MAP",
+    "DISRUPTION_BUDGET",
+    "OWNED",
+    "POD",
+    "REDIS_CLUSTER",
+    "SECRET",
+    "SERVICE",
+    "STATEFUL_SET",
+    "VOLUME_CLAIM",
+]

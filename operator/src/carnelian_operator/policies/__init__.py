@@ -1,0 +1,1 @@
+"""Brings policies into the data plane, and reads back who enforces them."""
