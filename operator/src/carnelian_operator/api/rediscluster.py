@@ -170,7 +170,7 @@ class RedisClusterSpec(SpecModel):
     """The server software. Cannot be changed."""
     version: Annotated[
         str | None,
-        Field(pattern=r"^[0-9]{1,2}\.[0-9]{1,2}$", max_length=5),
+        Field(pattern=r"^[0-9]{1,2}\.[0-9]{1,2}$", max_length=32),
         matches(r"^[0-9]{1,2}\.[0-9]{1,2}$", "version must be a major and a minor number, like 9.1"),
     ] = None
     """Version of the engine, for example 9.1; the newest supported one when absent."""
