@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -53,12 +53,20 @@ class Replication:
 
 @asynccontextmanager
 async def replication(
-    engine: Engine, *, replicas: int = 2, detection_ms: int = 500, config: Mapping[str, str] | None = None
+    engine: Engine,
+    *,
+    replicas: int = 2,
+    detection_ms: int = 500,
+    config: Mapping[str, str] | None = None,
+    lines: Sequence[str] = (),
 ) -> AsyncIterator[Replication]:
-    """A primary, `replicas` replicas and three Sentinels that see a failure after `detection_ms`, gone at the end."""
+    """A primary, `replicas` replicas and three Sentinels that see a failure after `detection_ms`, gone at the end.
+
+    `config` and `lines` are for the data servers.
+    """
     with tempfile.TemporaryDirectory(prefix="carnelian-") as name:
         folder = Path(name)
-        servers = [Server(engine, folder, config) for _ in range(replicas + 1)]
+        servers = [Server(engine, folder, config, lines) for _ in range(replicas + 1)]
         lines = [
             f"sentinel monitor {MASTER_NAME} {HOST} {servers[0].port} 2",
             f"sentinel down-after-milliseconds {MASTER_NAME} {detection_ms}",

@@ -14,7 +14,7 @@ from carnelian._link.shared import outcome
 from carnelian._link.target import Address, Event, Target
 from carnelian.errors import AuthError
 
-_ROLE = pack(("ROLE",))
+_ROLE = pack(("HELLO",))  # says the role too, and unlike ROLE is open to every user
 
 
 class SentinelLink(Front):
@@ -107,18 +107,22 @@ class SentinelLink(Front):
 
     async def _look_once(self) -> bool:
         self._asked = asyncio.get_running_loop().time()
-        announced, self._announced = self._announced, None
         named = await self._sentinels.named()
-        if self._primary is not None and named[:1] == [self._primary.address] and announced in (None, named[0]):
+        if self._announced in named[:1]:
+            self._announced = None  # the others have heard it too
+        if self._primary is not None and named[:1] == [self._primary.address] and self._announced is None:
             return True
         troubles = [self._sentinels.trouble] if self._sentinels.trouble else []
-        for address in dict.fromkeys([announced, *named] if announced else named):
+        # A Sentinel that announces a change knows it before the others do, which for a while name the old one.
+        for address in dict.fromkeys([self._announced, *named] if self._announced else named):
             node = self._last if self._last is not None and self._last.address == address else self._node(address)
             problem = await self._problem(node)
             if problem is None:
                 self._install(node)
                 return True
             troubles.append(f"{address} is named, but {problem}")
+            if address == self._announced:
+                self._announced = None
             if node is not self._last:
                 node.close()
         self._trouble = "; ".join(troubles) or "no Sentinel names one"
@@ -129,12 +133,12 @@ class SentinelLink(Front):
         expires = asyncio.get_running_loop().time() + self._timing.ask
         try:
             wire = await node.lane.connected(expires)
-            role = (await wire.send(_ROLE, expires))[0]
+            role: bytes = (await wire.send(_ROLE, expires))[b"role"]
         except (UnreachableError, LostError, ReplyError) as error:
             return str(error)
         except ExpiredError:
             return "it does not answer"
-        return None if role == b"master" else f"it is a {'replica' if role == b'slave' else role.decode()}"
+        return None if role == b"master" else f"it is a {role.decode()}"
 
     def _install(self, node: Node) -> None:
         if self._last is not node:
