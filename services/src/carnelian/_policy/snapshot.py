@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from carnelian import __version__
 from carnelian.policies.wire import EPOCH_FIELD, SCHEMA, Document
@@ -84,7 +85,10 @@ class Snapshot:
         last = self.held.get(name)
         if last is not None and last.document == document:
             return last
-        return read(document, kinds)
+        held = read(document, kinds)
+        if document.field != name:
+            raise ValueError(f"holds the document of {document.field}")
+        return held
 
 
 def read(document: Document, kinds: Kinds) -> Held:
@@ -106,7 +110,10 @@ def explain(error: ValueError) -> str:
     """One line, short enough for a resource's status."""
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())[:300]
-    first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    value = "" if isinstance(first["input"], dict) else f" (got {str(first['input'])[:80]!r})"
-    return f"{where}: {first['msg']}{value}"[:300].removeprefix(": ")
+    return "; ".join(_explain(one) for one in error.errors(include_url=False, include_context=False))[:300]
+
+
+def _explain(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    value = "" if isinstance(error["input"], dict) else f" (got {str(error['input'])[:80]!r})"
+    return f"{where}: {error['msg']}{value}".removeprefix(": ")

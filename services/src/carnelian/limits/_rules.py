@@ -148,7 +148,8 @@ def compile_policy(limiter: str, policy: RateLimitPolicy, generation: int = 0) -
     Raises:
         ValueError: a rule cannot be carried out; the message names it.
     """
-    common = tuple(name for name in policy.rules[0].key if all(name in rule.key for rule in policy.rules))
+    first = dict.fromkeys(policy.rules[0].key)
+    common = tuple(name for name in first if all(name in rule.key for rule in policy.rules))
     return CompiledPolicy(
         limiter=limiter,
         generation=generation,
@@ -161,7 +162,7 @@ def compile_policy(limiter: str, policy: RateLimitPolicy, generation: int = 0) -
 
 
 def _compile_rule(limiter: str, rule: Rule, common: tuple[str, ...]) -> CompiledRule:
-    reserved = RESERVED.intersection(rule.key, (match.attribute for match in rule.match))
+    reserved = RESERVED & {*rule.key, *(match.attribute for match in rule.match)}
     if reserved:
         raise ValueError(f"rule {rule.name!r}: attribute {min(reserved)!r} is reserved; call it something else")
     try:

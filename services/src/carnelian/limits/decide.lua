@@ -8,6 +8,10 @@
 --          for each of its limits: what the algorithm's `report` says.
 --
 -- Times are microseconds of the server's clock. Every number is an integer below 2^53, so arithmetic on doubles is exact.
+--
+-- `bring` brings a stored state to the present and to the limit as it is now. What it had to adjust beyond the passing of
+-- time (another rate, a smaller bucket, a clock that went back) is stored even when the check is refused: else every
+-- refusal would adjust the same old state again, and time would not count.
 
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local format, match = string.format, string.match
@@ -42,10 +46,10 @@ function bucket.bring(state, limit)
     local debt = (state.whole + state.part / state.rate) * state.rate / state.span * span / rate
     state.whole = floor(debt)
     state.part = floor((debt - state.whole) * rate)
-    state.rate, state.span = rate, span
+    state.rate, state.span, state.adjusted = rate, span, true
   end
   if state.whole > limit[6] or (state.whole == limit[6] and state.part > limit[7]) then
-    state.whole, state.part = limit[6], limit[7]
+    state.whole, state.part, state.adjusted = limit[6], limit[7], true
   end
   return state
 end
@@ -84,7 +88,8 @@ function fixed.bring(state, limit)
   local period = limit[4]
   local start = now - now % period
   if not state or state.start < start then return { start = start, count = 0, period = period } end
-  state.start, state.period = start, period
+  state.adjusted = state.adjusted or state.start > start
+  state.start, state.period, state.count = start, period, min(state.count, limit[3])
   return state
 end
 
@@ -122,6 +127,8 @@ function sliding.bring(state, limit)
     state = { count = 0, before = 0 }
   elseif state.start < start then
     state.count, state.before = 0, state.count
+  elseif state.start > start then
+    state.adjusted = true
   end
   state.start, state.period = start, period
   state.count, state.before = min(state.count, most), min(state.before, most)
@@ -168,6 +175,7 @@ while plan[step] do
     end
     state = algorithm.bring(state, limit)
     states[key] = state
+    if state.adjusted then touched[key] = algorithm end
     if refused == 0 and not algorithm.allows(state, limit) then refused = index end
   end
   size = size + 1
