@@ -103,7 +103,7 @@ class Load:
     async def _watch(self, pod: PodView) -> None:
         while True:
             try:
-                pod.generation = (await self._client.get(f"{pod.url}/enforced")).json()["generation"]
+                pod.generation = (await self._client.get(f"{pod.url}/enforced")).json()["generation"] or 0
             except (httpx.HTTPError, KeyError, ValueError):
                 pod.generation = 0
             await asyncio.sleep(0.05)

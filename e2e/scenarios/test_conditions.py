@@ -22,7 +22,7 @@ def _stalled(kubectl: Kubectl, name: str, reason: str, *, seconds: float = 60) -
 
 def test_an_image_that_cannot_be_pulled_is_named_and_repairs(kubectl: Kubectl) -> None:
     kubectl.apply(rediscluster("a", image="docker.io/valkey/valkey:none-such"))
-    assert "none-such" in _stalled(kubectl, "a", "ImagePullFailed")
+    assert "none-such" in _stalled(kubectl, "a", "ImageUnavailable")
     kubectl.apply(rediscluster("a"))
     kubectl.wait_condition("rediscluster", "a", "Ready", seconds=60)
     assert kubectl.condition("rediscluster", "a", "Stalled")["status"] == "False"
@@ -41,7 +41,7 @@ def test_a_deleted_credentials_secret_does_not_break_a_running_instance_silently
     kept = kubectl.get("secret", "a-credentials")
     assert kept is not None
     kubectl.delete("secret", "a-credentials")
-    _stalled(kubectl, "a", "CredentialsMissing")
+    _stalled(kubectl, "a", "SecretMissing")
     kept["metadata"] = {
         key: kept["metadata"][key] for key in ("name", "labels", "annotations") if key in kept["metadata"]
     }
