@@ -97,7 +97,7 @@ def _ready(port: int, certificate: Path) -> bool:
     request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {_TOKEN}"})
     try:
         with urllib.request.urlopen(request, timeout=2, context=create_default_context(cafile=certificate)) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
 

@@ -1,8 +1,8 @@
 """A proxy in front of the API server that counts what is written and does what networks and servers do on bad days.
 
 Plain HTTP on one side, the kubeconfig's address and credentials on the other. It answers three questions of the tests:
-which writes did the operator make (`writes`), what happens when it dies before or after the Nth of them (`crash_at`), and
-what happens when the API server fails it (`inject`, `freeze`, `down`).
+which writes did the operator make (`writes`), what happens when it dies before or after the Nth of them (`crash_at`),
+and what happens when the API server fails it (`inject`, `freeze`, `down`).
 
     with serve(kubeconfig) as proxy:
         start_operator(env={"KUBECONFIG": str(proxy.kubeconfig)})

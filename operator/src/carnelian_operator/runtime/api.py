@@ -105,7 +105,7 @@ class Kube(Protocol):
         ...
 
     async def patch_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], uid: str) -> None:
-        """Replace our status by server-side apply on the status sub-resource; refused when the uid is another."""
+        """Replace the whole status, which is ours alone; refused when the object's uid is another."""
         ...
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:

@@ -4,6 +4,7 @@ Two sources write here: complete lists (`replace`), which also tell what is gone
 which may come late. A resource version tells which is newer, a uid an object from its successor of the same name.
 """
 
+import asyncio
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ class ObjectCache:
     def __init__(self) -> None:
         self._kinds: dict[Kind, dict[str, _Names]] = {}
         self._listed: dict[tuple[Kind, str], int] = {}
+        self._newest: dict[Kind, int] = {}
+        self._pulse = asyncio.Event()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """See `Cache.get`."""
@@ -68,6 +71,18 @@ class ObjectCache:
         """How many objects of a kind there are."""
         return sum(map(len, self._kinds.get(kind, {}).values()))
 
+    def watches(self, kind: Kind) -> bool:
+        """Whether objects of this kind come here."""
+        return kind in self._newest
+
+    def newest(self, kind: Kind) -> int:
+        """The highest resource version that was heard of this kind."""
+        return self._newest.get(kind, 0)
+
+    async def changed(self) -> None:
+        """Return after the next news of any kind."""
+        await self._pulse.wait()
+
     def put(self, kind: Kind, obj: Mapping[str, Any], watched: str = "") -> bool:
         """Take in an event's object.
 
@@ -80,9 +95,10 @@ class ObjectCache:
             False when it is old news: we have this version or a newer one, or a newer list had it no more.
         """
         meta = obj["metadata"]
-        version = _version(meta)
+        version = version_of(meta)
+        self._heard(kind, version)
         known = self.get(kind, meta.get("namespace", ""), meta["name"])
-        newest = self._listed.get((kind, watched), 0) if known is None else _version(known["metadata"])
+        newest = self._listed.get((kind, watched), 0) if known is None else version_of(known["metadata"])
         if version <= newest and not (known is not None and version == 0):
             return False
         self._store(kind, slim(kind, obj))
@@ -91,6 +107,7 @@ class ObjectCache:
     def drop(self, kind: Kind, obj: Mapping[str, Any]) -> bool:
         """Take in an event that an object is gone; False when we hold another object of that name, or none."""
         meta = obj["metadata"]
+        self._heard(kind, version_of(meta))
         known = self.get(kind, meta.get("namespace", ""), meta["name"])
         if known is None or known["metadata"].get("uid") != meta.get("uid"):
             return False
@@ -121,8 +138,14 @@ class ObjectCache:
         for (space, name), gone in before.items():
             self._remove(kind, space, name)
             touched.append(gone)
-        self._listed[kind, watched] = int(version) if version.isdigit() else 0
+        self._listed[kind, watched] = listed = int(version) if version.isdigit() else 0
+        self._heard(kind, listed)
         return touched
+
+    def _heard(self, kind: Kind, version: int) -> None:
+        self._newest[kind] = max(version, self._newest.get(kind, 0))
+        self._pulse.set()
+        self._pulse = asyncio.Event()
 
     def _store(self, kind: Kind, lean: Object) -> None:
         meta = lean["metadata"]
@@ -135,7 +158,8 @@ class ObjectCache:
             del self._kinds[kind][namespace]
 
 
-def _version(meta: Mapping[str, Any]) -> int:
+def version_of(meta: Mapping[str, Any]) -> int:
+    """The resource version as a number; 0 when there is none."""
     # Opaque by contract, an increasing integer in fact, and since Kubernetes 1.35 also by contract.
     version = meta.get("resourceVersion", "")
     return int(version) if version.isdigit() else 0

@@ -12,8 +12,10 @@ from contextlib import suppress
 
 import structlog
 
-from carnelian_operator.runtime import metrics
-from carnelian_operator.runtime.api import Controller, Key, KubeError, Priority
+from carnelian_operator.runtime import metrics, settling
+from carnelian_operator.runtime.api import Controller, Key, KubeError, Priority, Result
+from carnelian_operator.runtime.cache import ObjectCache
+from carnelian_operator.runtime.settling import Written
 from carnelian_operator.runtime.workqueue import Taken, WorkQueue
 
 _log = structlog.get_logger(__name__)
@@ -23,6 +25,7 @@ class Dispatcher:
     """See the module.
 
     Args:
+        cache: that the controllers read.
         known: all keys that the cache knows of.
         workers: reconciles side by side.
         resync: seconds after which every key is looked at again.
@@ -32,6 +35,7 @@ class Dispatcher:
 
     def __init__(
         self,
+        cache: ObjectCache,
         known: Callable[[], Iterable[Key]],
         *,
         workers: int = 8,
@@ -39,7 +43,9 @@ class Dispatcher:
         limit: float = 120.0,
         grace: float = 10.0,
     ) -> None:
+        self._cache = cache
         self._known = known
+        self._settling: set[asyncio.Task[None]] = set()
         self._controllers: dict[str, Controller] = {}
         self._workers = workers
         self._resync = resync
@@ -77,6 +83,7 @@ class Dispatcher:
                 )
         finally:
             self.queue = None
+            tasks += self._settling
             for task in (*tasks, stopping):
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
@@ -95,6 +102,8 @@ class Dispatcher:
 
     async def _reconcile(self, queue: WorkQueue, taken: Taken) -> None:
         key, outcome, began = taken.key, "success", time.perf_counter()
+        noted: list[Written] = []
+        settling.writes.set(noted)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
             kind=key.kind, instance=f"{key.namespace}/{key.name}", reconcile=uuid.uuid4().hex[:8]
@@ -102,7 +111,7 @@ class Dispatcher:
         try:
             async with asyncio.timeout(self._limit):
                 result = await self._controllers[key.kind].reconcile(key)
-            queue.done(key, result.requeue_after)
+            self._settle(queue, key, result, noted)
         except KubeError as error:
             outcome = error.reason
             level = _log.info if error.status == 409 else _log.warning
@@ -118,3 +127,18 @@ class Dispatcher:
             metrics.RECONCILES.labels(key.kind, outcome).inc()
             metrics.RECONCILE_SECONDS.labels(key.kind).observe(seconds)
             structlog.contextvars.clear_contextvars()
+
+    def _settle(self, queue: WorkQueue, key: Key, result: Result, noted: Sequence[Written]) -> None:
+        if not noted:
+            queue.done(key, result.requeue_after)
+            return
+
+        async def settle() -> None:
+            if not await settling.caught_up(self._cache, noted):
+                _log.debug("the cache has not caught up with the reconcile's writes", key=key)
+            queue.done(key, result.requeue_after)
+
+        # Not in the worker: it has other keys to serve meanwhile.
+        task = asyncio.create_task(settle(), name=f"settle {key.namespace}/{key.name}")
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)

@@ -15,13 +15,14 @@ import aiohttp
 import structlog
 from kubernetes.aio.client import ApiClient, Configuration
 
-from carnelian_operator.runtime import metrics
+from carnelian_operator.runtime import metrics, settling
 from carnelian_operator.runtime.api import Kind, KubeError, Object
 from carnelian_operator.runtime.events import EventPolicy
 
 FIELD_MANAGER = "carnelian"
 EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 _APPLY = "application/apply-patch+yaml"
+_JSON_PATCH = "application/json-patch+json"
 _MERGE = "application/merge-patch+json"
 _PAGE = 500
 _BUSY_RETRIES = 3
@@ -91,7 +92,10 @@ class KubeClient:
         self._fence()
         meta = manifest["metadata"]
         path = path_of(kind, meta.get("namespace", ""), meta["name"])
-        return await self._apply(kind, path, manifest)
+        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
+        applied = await self.request("PATCH", kind, path, query=query, body=manifest, content_type=_APPLY, verb="apply")
+        settling.note(kind, meta.get("namespace", ""), meta["name"], applied)
+        return applied
 
     async def create(self, kind: Kind, manifest: Object) -> Object | None:
         """See `Kube.create`."""
@@ -99,18 +103,38 @@ class KubeClient:
         path = path_of(kind, manifest["metadata"].get("namespace", ""))
         query = [("fieldManager", FIELD_MANAGER)]
         try:
-            return await self.request("POST", kind, path, query=query, body=manifest, verb="create")
+            created = await self.request("POST", kind, path, query=query, body=manifest, verb="create")
         except KubeError as error:
             if error.reason == "AlreadyExists":
                 return None
             raise
+        meta = created["metadata"]
+        settling.note(kind, meta.get("namespace", ""), meta["name"], created)
+        return created
 
     async def patch_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], uid: str) -> None:
-        """See `Kube.patch_status`; the uid keeps us from writing about an object's successor of the same name."""
+        """See `Kube.patch_status`.
+
+        By JSON patch, because its `test` is atomic with the change: a server-side apply of the status sub-resource
+        ignores the uid, and would put the status of an object on its successor of the same name.
+        """
         self._fence()
-        metadata = {"name": name, "namespace": namespace, "uid": uid}
-        manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "status": status}
-        await self._apply(kind, path_of(kind, namespace, name, "status"), manifest, verb="apply-status")
+        patch: Sequence[Object] = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": dict(status)},
+        ]
+        path = path_of(kind, namespace, name, "status")
+        query = [("fieldManager", FIELD_MANAGER)]
+        try:
+            patched = await self.request(
+                "PATCH", kind, path, query=query, body=patch, content_type=_JSON_PATCH, verb="patch-status"
+            )
+        except KubeError as error:
+            # That is all the server says when a test fails; a status that breaks the schema is told apart by its text.
+            if error.status == 422 and "error in our request" in error.message:
+                raise KubeError(409, "Conflict", f"{path}: the object's uid is not {uid}") from error
+            raise
+        settling.note(kind, namespace, name, patched)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """See `Kube.delete`; a successor of the same name is left alone: the one that was meant is gone."""
@@ -122,7 +146,8 @@ class KubeClient:
             "propagationPolicy": "Background",
         }
         try:
-            await self.request("DELETE", kind, path_of(kind, namespace, name), body=options)
+            answer = await self.request("DELETE", kind, path_of(kind, namespace, name), body=options)
+            settling.note(kind, namespace, name, answer, deleted_uid=uid)
         except KubeError as error:
             if error.status != 404 and not (error.status == 409 and "uid" in error.message.lower()):
                 raise
@@ -157,10 +182,6 @@ class KubeClient:
             raise
         return any(resource["name"] == kind.plural for resource in listing.get("resources") or ())
 
-    async def _apply(self, kind: Kind, path: str, manifest: Object, verb: str = "apply") -> dict[str, Any]:
-        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
-        return await self.request("PATCH", kind, path, query=query, body=manifest, content_type=_APPLY, verb=verb)
-
     async def request(
         self,
         method: str,
@@ -168,7 +189,7 @@ class KubeClient:
         path: str,
         *,
         query: Sequence[tuple[str, str]] = (),
-        body: Object | None = None,
+        body: Object | Sequence[Object] | None = None,
         content_type: str = "application/json",
         verb: str = "",
     ) -> dict[str, Any]:
@@ -208,14 +229,19 @@ class KubeClient:
         return dict(json.loads(data))
 
     async def _exchange(
-        self, method: str, path: str, query: Sequence[tuple[str, str]], body: Object | None, content_type: str
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: Object | Sequence[Object] | None,
+        content_type: str,
     ) -> tuple[int, bytes, float]:
         prepared = await self.api.param_serialize(
             method,
             path,
             query_params=list(query),
             header_params={"Content-Type": content_type, "Accept": "application/json"},
-            body=None if body is None else dict(body),
+            body=dict(body) if isinstance(body, Mapping) else body,
             auth_settings=["BearerToken"],
         )
         timeout = aiohttp.ClientTimeout(total=self._timeout, sock_connect=5)

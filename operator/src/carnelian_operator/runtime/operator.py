@@ -76,6 +76,7 @@ class Operator:
         kube = KubeClient(configuration, instance=self.identity, fence=elector.fence)
         cache = ObjectCache()
         dispatcher = Dispatcher(
+            cache,
             lambda: known(),  # noqa: PLW0108 - defined below, needs what is made between
             workers=settings.workers,
             resync=settings.resync,

@@ -11,10 +11,12 @@ no annotation, finalizer or event of kopf's on any object. Three things are arra
 """
 
 import asyncio
+import inspect
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -28,6 +30,7 @@ from carnelian_operator.runtime.session import Page, Watch, WatchSession
 
 OWNED = "app.kubernetes.io/managed-by=carnelian"
 _CHUNK = 200
+_KOPF = str(Path(kopf.__file__).parent)
 _log = structlog.get_logger(__name__)
 
 
@@ -175,9 +178,7 @@ class Watching:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await _end_kopf(tasks)
 
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
@@ -234,3 +235,28 @@ class Watching:
         watch.synced = True
         if all(each.synced for each in self.watches):
             self._all_synced.set()
+
+
+async def _end_kopf(roots: Iterable[asyncio.Task[Any]]) -> None:
+    """End all of kopf's tasks, also those that it leaves behind.
+
+    When one watch fails, kopf's orchestrator ends without its other watches. These swallow a cancellation that comes
+    together with their pause waiter's, so the waiters (which end with their watch) are left out, and it takes rounds.
+    """
+    for task in roots:
+        task.cancel()
+    await asyncio.wait(roots)
+    for _ in range(10):
+        left = {task for task in asyncio.all_tasks() if _is_kopf(task)}
+        if not left:
+            return
+        for task in left:
+            if not task.get_name().startswith("pause-waiter"):
+                task.cancel()
+        await asyncio.wait(left, timeout=0.5)
+    _log.warning("kopf left tasks behind", tasks=sorted(task.get_name() for task in left))
+
+
+def _is_kopf(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return inspect.iscoroutine(coroutine) and coroutine.cr_code.co_filename.startswith(_KOPF)
