@@ -6,6 +6,7 @@ draining a node go through the API and work on any cluster.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal as signals
@@ -21,6 +22,7 @@ from e2e.cluster.shell import HarnessError, run
 from e2e.cluster.toolchain import tool
 
 _FILLER = ".carnelian-fill"
+_BLOCK = 4096
 
 
 def kill_process(
@@ -113,8 +115,14 @@ def fill_volume(namespace: str, claim: str) -> int:
         raise HarnessError(f"claim {namespace}/{claim}: {folder} is a plain folder, this machine has no loop mounts")
     filler = folder / _FILLER
     with filler.open("ab") as file:
-        while free := _free(folder):
-            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), free)
+        step = _free(folder)
+        while step >= _BLOCK:  # the file system's own needs grow with the file, so the last blocks are found by halving
+            try:
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), step)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                step = step // 2 // _BLOCK * _BLOCK
     return filler.stat().st_size
 
 
