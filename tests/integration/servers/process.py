@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from tests.integration.servers.engine import Engine, command
 
 HOST = "127.0.0.1"
 _BASE = {"save": '""', "appendonly": "no", "enable-debug-command": "local", "repl-diskless-sync-delay": "0"}
+
+_claims: list[socket.socket] = []
 
 
 async def until(
@@ -43,12 +45,23 @@ async def until(
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on, below those that the kernel gives to outgoing connections."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind((HOST, port))
+    """A port of loopback that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    It is this process' until it ends: an open UDP socket of the same number keeps other test runs off.
+    """
+    for _ in range(1000):
+        port = random.randrange(12000, 32000)
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind((HOST, port))
+            with socket.socket() as sock:
+                sock.bind((HOST, port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
             return port
+    raise AssertionError("no free port between 12000 and 32000 in 1000 tries")
 
 
 class Server:
