@@ -46,7 +46,6 @@
     - watch
     - create
     - patch
-    - delete
 # Give instances addresses and configuration.
 - apiGroups:
     - ''
@@ -59,7 +58,6 @@
     - watch
     - create
     - patch
-    - delete
 # Keep passwords and bindings. The operator asks only for Secrets with its own label; a role cannot say so.
 - apiGroups:
     - ''
@@ -71,7 +69,6 @@
     - watch
     - create
     - patch
-    - delete
 # Keep a drain from taking too many nodes of an instance.
 - apiGroups:
     - policy
@@ -83,7 +80,6 @@
     - watch
     - create
     - patch
-    - delete
 # Label pods with their role, and restart them one by one.
 - apiGroups:
     - ''
@@ -95,7 +91,7 @@
     - watch
     - patch
     - delete
-# See whether volumes are bound and how large they are.
+# See whether volumes are bound, and let them grow.
 - apiGroups:
     - ''
   resources:
@@ -104,6 +100,7 @@
     - get
     - list
     - watch
+    - patch
 # Tell people what happens to their resources.
 - apiGroups:
     - events.k8s.io

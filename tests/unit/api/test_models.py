@@ -1,10 +1,12 @@
 """The models: they read every sample, give back what they read, and refuse by themselves what is inconsistent."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+import carnelian_operator
 from carnelian.policies import CachePolicy, QueuePolicy, RateLimitPolicy, SessionPolicy, seconds, size_bytes
 from carnelian_operator.api.conditions import Condition, ConditionType, Reason, carry_over, condition
 from carnelian_operator.api.jobqueue import JobQueueSpec
@@ -12,10 +14,12 @@ from carnelian_operator.api.ratelimitrule import RateLimitRuleSpec
 from carnelian_operator.api.rediscluster import VERSIONS, Engine, RedisClusterSpec, RedisClusterStatus
 from carnelian_operator.api.resources import RESOURCES
 from carnelian_operator.engines.releases import RELEASES
+from carnelian_operator.rediscluster.plan.events import Happening
 from tests.resource_samples import SAMPLES, leaves, replaced
 
 pytestmark = pytest.mark.unit
 
+SOURCES = Path(carnelian_operator.__file__).parent
 BY_KIND = {resource.kind.kind: resource for resource in RESOURCES}
 EACH_SAMPLE = [(kind, spec) for kind, specs in SAMPLES.items() for spec in specs]
 
@@ -146,8 +150,11 @@ def test_a_status_of_another_version_can_be_read() -> None:
     }
 
 
-def test_words_of_the_api_are_documented() -> None:
-    for word in (*ConditionType, *Reason):
+def test_words_of_the_api_are_documented_and_used() -> None:
+    sources = [path for path in SOURCES.rglob("*.py") if path.name != "conditions.py"]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    for word in (*ConditionType, *Reason, *Happening):
+        assert f"{type(word).__name__}.{word.name}" in code, f"{word!r} is documented and never said"
         assert word.meaning.endswith("."), word
         assert word.value.isalpha(), word
 

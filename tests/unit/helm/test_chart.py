@@ -12,6 +12,7 @@ from carnelian_operator.api.resources import RESOURCES
 from carnelian_operator.crdgen import permissions
 from carnelian_operator.crdgen.definition import definition
 from carnelian_operator.crdgen.values import Values
+from carnelian_operator.rediscluster.kinds import OWNED
 from e2e.cluster import toolchain
 
 pytestmark = pytest.mark.unit
@@ -107,6 +108,13 @@ def test_the_operator_may_do_nothing_general(helm: str) -> None:
     specs = {resource.kind.plural for resource in RESOURCES}
     writes = {"create", "update", "patch", "delete"}
     assert all(not writes & set(each.verbs) for each in permissions.OPERATOR if specs & set(each.resources))
+
+
+def test_the_operator_may_read_everything_that_it_watches() -> None:
+    readable = {
+        (each.group, plural) for each in permissions.OPERATOR for plural in each.resources if "watch" in each.verbs
+    }
+    assert {(kind.group, kind.plural) for kind in (*OWNED, *(resource.kind for resource in RESOURCES))} == readable
 
 
 def test_the_lease_is_the_only_one_that_may_be_changed(helm: str) -> None:

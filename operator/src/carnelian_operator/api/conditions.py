@@ -49,8 +49,6 @@ class Reason(Documented):
     CREATING = "Creating", "The objects of the instance are being created, or its first nodes are starting."
     UPDATING = "Updating", "Objects or nodes are being brought to the current generation."
     ROLLING = "Rolling", "Nodes are being restarted one by one: replicas first, the primary last, after a handover."
-    FAILING_OVER = "FailingOver", "The primary was lost and another node is being promoted."
-    DELETING = "Deleting", "The resource is being deleted."
     NO_PRIMARY = "NoPrimary", "No node accepts writes."
     PODS_NOT_READY = "PodsNotReady", "At least one pod of the instance is not ready; the message names it and why."
     UNSCHEDULABLE = "Unschedulable", "A pod finds no node to run on; the message carries the scheduler's reason."
@@ -59,7 +57,6 @@ class Reason(Documented):
     REPLICATION_BROKEN = "ReplicationBroken", "A replica has no link to the primary, or has not caught up."
     SENTINEL_QUORUM_LOST = "SentinelQuorumLost", "Too few Sentinels answer to agree on a failover."
     SECRET_MISSING = "SecretMissing", "A Secret that is needed does not exist or lacks a key; the message names it."
-    STORAGE_PENDING = "StoragePending", "A volume is not bound or not yet expanded; the message names the claim."
     UNREACHABLE = "Unreachable", "The operator cannot reach the servers of the instance."
     BLOCKED = (
         "Blocked",

@@ -7,7 +7,8 @@ from carnelian_operator.api.resources import RESOURCES
 
 _PLURALS = tuple(sorted(resource.kind.plural for resource in RESOURCES))
 _READ = ("get", "list", "watch")
-_OWN = (*_READ, "create", "patch", "delete")
+_APPLY = (*_READ, "create", "patch")
+"""Nothing that an instance owns is deleted by the operator: the garbage collector does, by owner references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +34,17 @@ OPERATOR = (
         tuple(f"{plural}/finalizers" for plural in _PLURALS),
         ("update",),
     ),
-    Permission("Run the servers and the Sentinels.", "apps", ("statefulsets",), _OWN),
-    Permission("Give instances addresses and configuration.", "", ("configmaps", "services"), _OWN),
+    Permission("Run the servers and the Sentinels.", "apps", ("statefulsets",), _APPLY),
+    Permission("Give instances addresses and configuration.", "", ("configmaps", "services"), _APPLY),
     Permission(
         "Keep passwords and bindings. The operator asks only for Secrets with its own label; a role cannot say so.",
         "",
         ("secrets",),
-        _OWN,
+        _APPLY,
     ),
-    Permission("Keep a drain from taking too many nodes of an instance.", "policy", ("poddisruptionbudgets",), _OWN),
+    Permission("Keep a drain from taking too many nodes of an instance.", "policy", ("poddisruptionbudgets",), _APPLY),
     Permission("Label pods with their role, and restart them one by one.", "", ("pods",), (*_READ, "patch", "delete")),
-    Permission("See whether volumes are bound and how large they are.", "", ("persistentvolumeclaims",), _READ),
+    Permission("See whether volumes are bound, and let them grow.", "", ("persistentvolumeclaims",), (*_READ, "patch")),
     Permission("Tell people what happens to their resources.", "events.k8s.io", ("events",), ("create", "patch")),
 )
 """In every namespace that the operator watches."""
