@@ -12,10 +12,7 @@ from typing import Any, Literal
 
 import structlog
 
-_SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|passwords?|secret|token|authorization|^auth|masterauth|credential|private.?key|uri$", re.I
-)
-_SECRET_NAMES_ALLOWED = frozenset({"secret_name"})
+_SECRET = re.compile(r"pass(word|wd|phrase)?s?$|secret|token|auth(orization)?$|credentials?$|private.?key|^uri$", re.I)
 _IN_URL = re.compile(r"(?P<scheme>\w[\w+.-]*://)[^/@\s]*:[^/@\s]+@")
 _HIDDEN = "[redacted]"
 Format = Literal["json", "console"]
@@ -29,7 +26,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def _clean(key: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {inner: _clean(str(inner), item) for inner, item in value.items()}
-    if _SECRET.search(key) and key not in _SECRET_NAMES_ALLOWED and value not in (None, ""):
+    if _SECRET.search(key) and not key.endswith("name") and value not in (None, ""):
         return _HIDDEN
     if isinstance(value, (list, tuple)):
         return [_clean(key, item) for item in value]
