@@ -14,6 +14,7 @@ from carnelian_operator.api.base import GROUP
 from carnelian_operator.api.resources import RESOURCES
 from carnelian_operator.crdgen.definition import definition
 from carnelian_operator.crdgen.schema import INT_OR_STRING, structural
+from carnelian_operator.rediscluster.plan.children import differs
 from carnelian_operator.runtime.api import Kind, KubeError
 from carnelian_operator.runtime.kubeclient import KubeClient, path_of
 from tests.operator.conftest import client
@@ -31,23 +32,37 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def served(kubeconfig: Path) -> Path:
-    """The API server, once it serves our kinds as they are generated now."""
+def served(kubeconfig: Path) -> Iterator[Path]:
+    """The API server, once it serves our kinds as they are generated now; what was installed for it goes afterwards."""
+    created = asyncio.run(install(kubeconfig))
+    yield kubeconfig
+    asyncio.run(uninstall(kubeconfig, created))
 
-    async def install() -> None:
-        async with client(kubeconfig) as kube:
-            for resource in RESOURCES:
-                manifest = definition(resource)
-                path = path_of(_CRD, name=manifest["metadata"]["name"])
-                query = [("fieldManager", "tests"), ("force", "true")]
-                await kube.request(
-                    "PATCH", _CRD, path, query=query, body=manifest, content_type="application/apply-patch+yaml"
-                )
-            for resource in RESOURCES:
-                await until(f"{resource.kind.kind} is validated", partial(validates, kube, resource.kind))
 
-    asyncio.run(install())
-    return kubeconfig
+async def install(kubeconfig: Path) -> list[Json]:
+    """Create the definitions that are missing, and answer with them. Those of a release are left as they are."""
+    created = []
+    async with client(kubeconfig) as kube:
+        for resource in RESOURCES:
+            manifest = definition(resource)
+            present = await kube.get(_CRD, "", manifest["metadata"]["name"])
+            if present is None:
+                created.append(await kube.request("POST", _CRD, path_of(_CRD), body=manifest))
+            elif differs(manifest["spec"]["versions"], present["spec"]["versions"]):
+                pytest.skip(f"the cluster has another version of {manifest['metadata']['name']}; upgrade it first")
+        for resource in RESOURCES:
+            await until(f"{resource.kind.kind} is validated", partial(validates, kube, resource.kind))
+    return created
+
+
+async def uninstall(kubeconfig: Path, created: list[Json]) -> None:
+    """Delete what `install` created, unless somebody has come to use it."""
+    async with client(kubeconfig) as kube:
+        for manifest in created:
+            kind = BY_KIND[manifest["spec"]["names"]["kind"]].kind
+            listed = await kube.request("GET", kind, path_of(kind), verb="list")
+            if all(item["metadata"].get("deletionTimestamp") for item in listed["items"]):
+                await kube.delete(_CRD, "", manifest["metadata"]["name"], manifest["metadata"]["uid"])
 
 
 @pytest.fixture
@@ -325,6 +340,7 @@ async def test_changes_are_refused_where_they_cannot_be_carried_out(
         )
     except KubeError as error:
         said = error.message
+    await api.delete(target, namespace, "sample", created["metadata"]["uid"])
     assert bool(said) == bool(named), said
     for part in named:
         assert part in said, said
