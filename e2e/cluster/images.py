@@ -164,6 +164,15 @@ def _buildah(target: Target, name: str, path: Path) -> None:
         timeout=1200,
     )
     run([*_buildah_command("push"), name, f"docker-archive:{path}:{name}"], timeout=600)
+    _forget_old_builds()
+
+
+def _forget_old_builds() -> None:
+    """Remove what earlier builds left nameless, but for the latest stages: the next build starts from their layers."""
+    nameless = run([*_buildah_command("images"), "--filter", "dangling=true", "--quiet"]).split()
+    stages = 2 * len(TARGETS)
+    if nameless[stages:]:
+        run([*_buildah_command("rmi"), *nameless[stages:]], check=False)
 
 
 def _ensure_python_base() -> None:
@@ -194,7 +203,7 @@ def _buildah_command(command: str) -> list[str]:
     policy = base / "policy.json"
     policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
     trust = [f"--signature-policy={policy}"] if command in {"bud", "pull", "push"} else []
-    return ["buildah", f"--root={base / 'storage'}", "--runroot=/run/carnelian-buildah", command, *trust]
+    return ["buildah", f"--root={base / 'storage'}", f"--runroot={base / 'run'}", command, *trust]
 
 
 def _sha256(path: Path) -> str:

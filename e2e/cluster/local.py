@@ -18,14 +18,7 @@ from e2e.cluster.shell import HarnessError, lock, run
 
 _LOCK = Path("/run/lock/carnelian-cluster.lock")
 # Folders that kubelet and the CNI library make outside of what they are told; ours to remove when we made them appear.
-_STRAY = (
-    "/var/lib/kubelet",
-    "/var/lib/cni",
-    "/var/log/containers",
-    "/var/log/pods",
-    "/etc/cni/net.d",
-    "/run/carnelian-buildah",
-)
+_STRAY = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/containers", "/var/log/pods", "/etc/cni/net.d")
 
 
 def up() -> None:
