@@ -32,6 +32,11 @@ class Replication:
         _, port = await sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.master_name)
         return next(server for server in self.servers if server.port == int(port))
 
+    def split_votes(self) -> int:
+        """How often the Sentinels elected nobody: they try again after twice their fail-over time-out (4 s)."""
+        logs = ((one.folder / "server.log").read_text() for one in self.sentinels)
+        return sum(log.count("-failover-abort-not-elected") for log in logs)
+
     async def settled(self) -> None:
         """Wait until every running replica is in sync and every Sentinel knows everyone."""
         await until(self._is_settled, what="replicas in sync and known to the Sentinels")
@@ -70,7 +75,7 @@ async def replication(
         lines = [
             f"sentinel monitor {MASTER_NAME} {HOST} {servers[0].port} 2",
             f"sentinel down-after-milliseconds {MASTER_NAME} {detection_ms}",
-            f"sentinel failover-timeout {MASTER_NAME} 5000",
+            f"sentinel failover-timeout {MASTER_NAME} 2000",
             f"sentinel parallel-syncs {MASTER_NAME} 1",
         ]
         sentinels = [Server(engine, folder, lines=lines, sentinel=True) for _ in range(3)]
