@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from carnelian.policies import Name, PolicyModel
-from carnelian.policies._cel import IMMUTABLE, Cel
+from carnelian.policies.cel import IMMUTABLE, Cel
 from carnelian_operator.api.conditions import Condition, Conditions
 
 GROUP = "carnelian.dev"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from carnelian.policies._cel import ListMap
+from carnelian.policies.cel import ListMap
 
 Truth = Literal["True", "False", "Unknown"]
 

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from carnelian.policies import Duration, Name, QueuePolicy, Text
-from carnelian.policies._base import matches
-from carnelian.policies._cel import ListMap, cel
+from carnelian.policies.cel import ListMap, cel, matches
 from carnelian_operator.api.base import OnCluster, SpecModel, StatusModel
 from carnelian_operator.api.pods import NodeSelector, Resources, Toleration
 from carnelian_operator.api.ratelimitrule import PolicyStatus

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from carnelian.policies import Cpu, Size
-from carnelian.policies._base import matches
-from carnelian.policies._cel import Cel, cel, literal
+from carnelian.policies.cel import Cel, cel, literal, matches
 from carnelian_operator.api.base import SpecModel
 
 _LABEL_KEY = r"^([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?/)?[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$"

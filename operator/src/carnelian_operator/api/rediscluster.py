@@ -7,8 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from carnelian.policies import Size
-from carnelian.policies._base import matches
-from carnelian.policies._cel import IMMUTABLE, Cel, cel, literal
+from carnelian.policies.cel import IMMUTABLE, Cel, cel, literal, matches
 from carnelian_operator.api.base import ResourceStatus, SpecModel, StatusModel
 from carnelian_operator.api.pods import NodeSelector, Resources, Toleration
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from carnelian.policies._base import DNS_LABEL, PolicyModel
-from carnelian.policies._cel import Cel, literal
+from carnelian.policies import DNS_LABEL, PolicyModel
+from carnelian.policies.cel import Cel, literal
 from carnelian_operator.api.base import GROUP, VERSION, ResourceStatus
 from carnelian_operator.api.cachepolicy import CachePolicySpec, CachePolicyStatus
 from carnelian_operator.api.jobqueue import JobQueueSpec, JobQueueStatus

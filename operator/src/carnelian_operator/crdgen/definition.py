@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from carnelian.policies._cel import VALIDATIONS
+from carnelian.policies.cel import VALIDATIONS
 from carnelian_operator.api.resources import CATEGORY, Column, Resource
 from carnelian_operator.crdgen.schema import structural, without_defaults
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from carnelian.policies._cel import VALIDATIONS
+from carnelian.policies.cel import VALIDATIONS
 from carnelian_operator.api.conditions import ConditionType, Documented, Reason
 from carnelian_operator.api.resources import CATEGORY, RESOURCES, Resource
 from carnelian_operator.crdgen import permissions

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from carnelian.policies._cel import VALIDATIONS
+from carnelian.policies.cel import VALIDATIONS
 
 Schema = dict[str, Any]
 

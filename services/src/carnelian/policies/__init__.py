@@ -1,6 +1,6 @@
 """The policy models and the wire contract: all that the operator and the library share."""
 
-from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, Text, seconds
+from carnelian.policies._base import DNS_LABEL, Attribute, Duration, Name, PolicyModel, Text, seconds
 from carnelian.policies._quantity import Cpu, Size, size_bytes
 from carnelian.policies._shared import Durability, Encryption, Stage, Staged
 from carnelian.policies.cache import CachePolicy
@@ -9,6 +9,7 @@ from carnelian.policies.ratelimit import Algorithm, Match, OnUnavailable, RateLi
 from carnelian.policies.sessions import SessionPolicy
 
 __all__ = [
+    "DNS_LABEL",
     "Algorithm",
     "Attribute",
     "CachePolicy",

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from carnelian.policies._cel import VALIDATIONS, Cel, length, literal, rules_of
+from carnelian.policies.cel import VALIDATIONS, Cel, length, literal, matches, rules_of
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """A name that may become part of a host name, a key and a file name without quoting."""
@@ -20,11 +20,6 @@ DURATION = r"^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?([0-9]{1,1
 
 TEXT = r"^[^\x00-\x1f\x7f\"'`\\]+$"
 """Text of any script on one line, without what ends a quoted string somewhere."""
-
-
-def matches(pattern: str, remedy: str) -> Cel:
-    """The rule that a text matches `pattern`, with a message for people; goes beside the schema's own pattern."""
-    return Cel(f"self.matches({literal(pattern)})", remedy)
 
 
 Name = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from carnelian.policies._cel import VALIDATIONS, Cel
+from carnelian.policies.cel import VALIDATIONS, Cel
 
 _CPU = r"^[0-9]{1,6}(\.[0-9]{1,3})?$|^[0-9]{1,9}m$"
 _SIZE = r"^[0-9]{1,15}(k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"

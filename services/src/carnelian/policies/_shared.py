@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from carnelian.policies._base import Name, PolicyModel
-from carnelian.policies._cel import cel
+from carnelian.policies.cel import cel
 
 
 class Stage(StrEnum):

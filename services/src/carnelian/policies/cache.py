@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, not_longer, seconds
-from carnelian.policies._cel import cel
 from carnelian.policies._quantity import Size
 from carnelian.policies._shared import Encryption, Staged
+from carnelian.policies.cel import cel
 
 
 class RefreshMode(StrEnum):

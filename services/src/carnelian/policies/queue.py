@@ -5,10 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, Text, matches, not_longer, seconds
-from carnelian.policies._cel import IMMUTABLE, Cel, ListMap, cel
+from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, Text, not_longer, seconds
 from carnelian.policies._quantity import Size
 from carnelian.policies._shared import Durability, Encryption
+from carnelian.policies.cel import IMMUTABLE, Cel, ListMap, cel, matches
 
 
 class QueueState(StrEnum):

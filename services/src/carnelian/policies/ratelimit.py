@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from carnelian.policies._base import Attribute, Duration, Name, PolicyModel, Text
-from carnelian.policies._cel import ListMap, cel
 from carnelian.policies._shared import Staged
+from carnelian.policies.cel import ListMap, cel
 
 
 class Algorithm(StrEnum):

@@ -5,10 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from carnelian.policies._base import Duration, PolicyModel, matches, not_longer, seconds
-from carnelian.policies._cel import cel
+from carnelian.policies._base import Duration, PolicyModel, not_longer, seconds
 from carnelian.policies._quantity import Size
 from carnelian.policies._shared import Durability, Encryption
+from carnelian.policies.cel import cel, matches
 
 
 class OnExceed(StrEnum):

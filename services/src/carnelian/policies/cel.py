@@ -99,3 +99,8 @@ def length(path: str) -> str:
     """A CEL expression for the milliseconds of the `Duration` at `path`; CEL itself knows no days."""
     days = f"int('0' + {path}.find('[0-9]+d').replace('d', '')) * 86400000"
     return f"({days} + duration('0s' + {path}.find('[0-9]+[hms].*')).getMilliseconds())"
+
+
+def matches(pattern: str, remedy: str) -> Cel:
+    """The rule that a text matches `pattern`, with a message for people; goes beside the schema's own pattern."""
+    return Cel(f"self.matches({literal(pattern)})", remedy)
