@@ -123,6 +123,13 @@ async def test_a_script_error_is_the_servers(server: Server, connect: Connect) -
     assert error.value.code == "NOSUCHRULE"
 
 
+async def test_a_script_that_may_not_be_loaded_says_what_is_missing(engine: Engine, connect: Connect) -> None:
+    async with standalone(engine, lines=["user app on >right ~* +@all -script"]) as server:
+        link = connect(replace(server.target, username="app", password="right"))
+        with pytest.raises(ServerError, match=r"script count cannot be loaded: allow user 'app' SCRIPT LOAD"):
+            await link.eval(SCRIPT, ["k"], ["a"])
+
+
 async def test_users_and_passwords(engine: Engine, connect: Connect) -> None:
     users = ["user app on >right ~app:* +@all -@dangerous"]
     async with standalone(engine, {"requirepass": "admin"}, users) as server:
@@ -188,6 +195,27 @@ async def test_a_subscription_outlives_its_connection(server: Server, connect: C
         return (await server.info("clients"))["pubsub_clients"] == "0" if server.engine == "valkey" else True
 
     await until(gone)
+
+
+async def test_closing_the_link_ends_its_subscriptions(server: Server, connect: Connect) -> None:
+    link = connect(server.target)
+    async with asyncio.timeout(20), link.subscribe("a") as messages:
+        assert await anext(messages) is None
+        await link.execute("PUBLISH", "a", "last")
+        assert await anext(messages) == ("a", b"last")
+        await link.aclose()
+        assert [message async for message in messages] == []
+    await until(lambda: _no_clients(server))
+
+
+async def test_a_hook_that_fails_harms_no_call(
+    server: Server, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: Event) -> None:
+        raise RuntimeError(event.kind)
+
+    assert await connect(replace(server.target, on_event=fail)).execute("PING") == b"PONG"
+    assert "the hook for connection events failed" in caplog.text
 
 
 async def test_a_reader_that_is_far_behind_is_told_to_refresh(server: Server, connect: Connect) -> None:

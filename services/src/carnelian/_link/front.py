@@ -1,11 +1,13 @@
 """What all topologies share: sending, deadlines, and what is tried again."""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import Any
+from weakref import WeakSet
 
 from carnelian._link.api import Arg, Durability, DurabilityName, Message
 from carnelian._link.backoff import pause
@@ -19,6 +21,11 @@ from carnelian._link.script import Script
 from carnelian._link.target import Address, Event, Target
 from carnelian._link.wire import unawaited
 from carnelian.errors import DeadlineError, ServerError, UnavailableError
+
+log = logging.getLogger("carnelian.link")
+
+_LOADS = 3
+"""How often a script that the server does not know is loaded in one call."""
 
 _ASKING = pack(("ASKING",))
 _FAILURES = (ReplyError, ExpiredError, LostError, UnreachableError)
@@ -43,6 +50,7 @@ class Front(ABC):
         self._active = 0
         self._closed = False
         self._quiet = asyncio.Event()
+        self._subscriptions: WeakSet[Subscription] = WeakSet()
 
     @abstractmethod
     def _route(self, args: Sequence[Arg]) -> Node | None:
@@ -84,7 +92,7 @@ class Front(ABC):
         packed = pack(command)
         expires = self._expiry(deadline)
         prefix: tuple[bytes, ...] = ()
-        while True:
+        for _ in range(_LOADS + 1):
             try:
                 return await self._run(command, packed, expires, durability, prefix)
             except ServerError as error:
@@ -92,6 +100,8 @@ class Front(ABC):
                     raise
             # Not carried out, so it may be sent again, right behind the source; a flush in between starts over.
             prefix = (pack(("SCRIPT", "LOAD", script.source)),)
+        who = f"user {self.target.username!r}" if self.target.username else "the default user"
+        raise ServerError(f"script {script.name} cannot be loaded: allow {who} SCRIPT LOAD (+script|load)", "NOSCRIPT")
 
     async def blocking(self, *args: Arg, timeout: float) -> Any:
         """See `Link.blocking`."""
@@ -115,11 +125,15 @@ class Front(ABC):
 
     def subscribe(self, *channels: str) -> AbstractAsyncContextManager[AsyncIterator[Message | None]]:
         """See `Link.subscribe`."""
-        return Subscription(self._listen, channels, self._timing)
+        subscription = Subscription(self._listen, channels, self._timing)
+        self._subscriptions.add(subscription)
+        return subscription
 
     async def aclose(self) -> None:
         """See `Link.aclose`."""
         self._closed = True
+        for subscription in list(self._subscriptions):
+            await subscription.end()
         if self._active:
             try:
                 async with asyncio.timeout(self._timing.deadline):
@@ -209,5 +223,9 @@ class Front(ABC):
         return Node(address, self._dialer, self._notify)
 
     def _notify(self, event: Event) -> None:
-        if self.target.on_event is not None:
+        if self.target.on_event is None:
+            return
+        try:
             self.target.on_event(event)
+        except Exception:
+            log.exception("the hook for connection events failed on %s", event)

@@ -6,6 +6,7 @@ from typing import Any
 from carnelian._link.dial import Dialer
 from carnelian._link.durable import DurableLane
 from carnelian._link.lane import Lane, Notify
+from carnelian._link.replies import UnreachableError
 from carnelian._link.target import Address
 from carnelian._link.wire import Wire, unawaited
 
@@ -61,7 +62,7 @@ class Node:
             self._busy.discard(wire)
             on_lost(wire, reason)
 
-        wire = await self._dialer.dial(self.address, on_lost=lost, on_push=on_push)
+        wire = await self._dial(on_lost=lost, on_push=on_push)
         self._busy.add(wire)
         return wire
 
@@ -85,7 +86,15 @@ class Node:
             wire = self._idle.pop()
             if not wire.lost:
                 return wire
-        return await self._dialer.dial(self.address, watched=False)
+        return await self._dial(watched=False)
+
+    async def _dial(self, **how: Any) -> Wire:
+        if not self._closed:
+            wire = await self._dialer.dial(self.address, **how)
+            if not self._closed:
+                return wire
+            wire.abort("closed meanwhile")
+        raise UnreachableError(f"{self.address} is no longer used")
 
     def _keep(self, wire: Wire) -> None:
         if wire.lost:

@@ -21,6 +21,9 @@ _KEPT = 1024
 """Messages kept for a reader that is behind; beyond that it is told to refresh instead."""
 
 
+_END = Message("", b"")
+
+
 class Subscription(AsyncIterator[Message | None]):
     """The messages of `channels`; None whenever some before may have been missed."""
 
@@ -43,15 +46,25 @@ class Subscription(AsyncIterator[Message | None]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self.end()
 
     def __aiter__(self) -> AsyncIterator[Message | None]:
         return self
 
     async def __anext__(self) -> Message | None:
-        return await self._queue.get()
+        message = await self._queue.get()
+        if message is _END:
+            self._queue.put_nowait(_END)
+            raise StopAsyncIteration
+        return message
+
+    async def end(self) -> None:
+        """Unsubscribe; the reader gets what came before, then the end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+            self._queue.put_nowait(_END)
 
     async def _keep(self) -> None:
         """Subscribe, and again whenever the connection ends."""
