@@ -103,7 +103,8 @@ def _choose(snapshot: Snapshot, primaries: list[str], named: str | None) -> str 
         return snapshot.recorded
     if len(primaries) == 1 and named is not None and named not in snapshot.servers:
         # Sentinels may be about to follow this one, or it was cut off and they see a newer one that we do not.
-        return primaries[0] if snapshot.undecided_seconds > SENTINEL_PATIENCE else None
+        patient = snapshot.undecided_seconds <= SENTINEL_PATIENCE
+        return None if patient or _may_live(snapshot, named) else primaries[0]
     return best_candidate({pod: snapshot.servers[pod] for pod in primaries}, [])
 
 
@@ -113,9 +114,26 @@ def _sentinel_acts(snapshot: Snapshot) -> bool:
     return under_way and snapshot.undecided_seconds <= SENTINEL_PATIENCE
 
 
+def _may_live(snapshot: Snapshot, pod: str) -> bool:
+    """Whether a primary that does not answer us may still take writes: we may be the ones who are cut off.
+
+    Sentinels know best, as they decide by majority. Where they have no opinion, the kubelet's probe tells.
+    """
+    if pod in snapshot.servers:
+        return False
+    host = snapshot.instance.data_host(pod)
+    watched = [state.watched for state in snapshot.sentinels.values() if state.watched and state.watched.host == host]
+    if 2 * len(watched) > snapshot.instance.sentinel_count:
+        return 2 * sum(opinion.down for opinion in watched) <= len(watched)
+    return pod in snapshot.pods and snapshot.pods[pod].ready
+
+
 def _elect(snapshot: Snapshot, named: str | None) -> Topology:
     """No server takes writes: wait for who may know better, then promote the newest data."""
     keep = snapshot.status.primary
+    last = named or snapshot.recorded
+    if last is not None and _may_live(snapshot, last):
+        return Topology(record=keep, waiting=f"{last} may be alive, but the operator cannot reach it")
     waited = snapshot.undecided_seconds
     ready = {pod: server for pod, server in snapshot.servers.items() if not server.loading}
     missing = [pod for pod in snapshot.instance.data_pods if pod not in ready]
