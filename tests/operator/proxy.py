@@ -80,6 +80,7 @@ class Fault:
     Attributes:
         matches: which.
         status: the answer, without asking the server; 0 means none at all: the connection is closed.
+        event: with status 200, the one event of a watch, after which the stream ends.
         committed: with status 0, the server does carry the request out before.
         delay: seconds before anything else.
         headers: of the answer.
@@ -88,6 +89,7 @@ class Fault:
 
     matches: Callable[[Call], bool]
     status: int = 0
+    event: dict[str, object] | None = None
     committed: bool = False
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
@@ -287,7 +289,7 @@ def _hang_up(transport: asyncio.Transport) -> web.Response:
 
 def _status(fault: Fault) -> web.Response:
     reasons = {409: "Conflict", 410: "Expired", 429: "TooManyRequests", 500: "InternalError"}
-    body = {
+    body = fault.event or {
         "apiVersion": "v1",
         "kind": "Status",
         "status": "Failure",

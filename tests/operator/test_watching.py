@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import aiohttp
+import pytest
 
 from carnelian_operator.runtime.kubeclient import KubeClient
 from tests.operator.conftest import Running, Start
@@ -60,14 +61,27 @@ async def test_a_watch_that_is_cut_in_silence_is_opened_again_before_anybody_not
         proxy.thaw()
 
 
-async def test_lost_history_is_made_up_for_by_a_new_list(
-    kube: KubeClient, namespace: str, start: Start, proxy: FaultProxy
+def error(code: int, reason: str) -> dict[str, object]:
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason}
+    return {"type": "ERROR", "object": {**status, "message": "injected"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [
+        pytest.param(200, error(410, "Expired"), id="history-compacted"),
+        pytest.param(200, error(500, "InternalError"), id="etcd-without-leader"),
+        pytest.param(410, None, id="refused-as-expired"),
+        pytest.param(404, None, id="kind-not-served"),
+    ],
+)
+async def test_a_broken_watch_is_made_up_for_by_a_new_list(
+    kube: KubeClient, namespace: str, start: Start, proxy: FaultProxy, status: int, event: dict[str, object] | None
 ) -> None:
     async with start(proxy.kubeconfig) as running:
         await kube.apply(TOY, toy(namespace, "old", 1))
         await until("the first toy has its copy", lambda: has_copies(kube, namespace, "old", 1))
-        # From now on no watch of toys works, as if etcd had been compacted; then kopf has to list again.
-        fault = Fault(lambda call: call.watch and call.plural == "toys", status=410, times=1000)
+        fault = Fault(lambda call: call.watch and call.plural == "toys", status=status, event=event, times=1000)
         proxy.inject(fault)
         await asyncio.sleep(WATCH_TIMES.server + 0.5)
         await remove(kube, TOY, namespace, "old")
