@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from e2e.bench.harness import FULL, QUICK, Plan
 from e2e.bench.report import Report
 
-BENCHES = ("link",)
+BENCHES = ("link", "limiter")
 """Modules of `e2e.bench`, each with ``async def run(plan: Plan) -> Report``."""
 
 

@@ -1,13 +1,13 @@
 """Carries checks to the data plane: those of one event-loop tick travel in one script call, in order."""
 
 import asyncio
-from collections.abc import Sequence
 
 import msgspec
 
 from carnelian._link.api import Link
 from carnelian._link.script import load_script
 from carnelian.errors import CarnelianError, ServerError, UnavailableError
+from carnelian.limits._rules import Demands
 
 MOST_KEYS = 256
 """Limits in one script call: the server does nothing else meanwhile, and this takes it well under a millisecond."""
@@ -22,24 +22,28 @@ _decode = msgspec.msgpack.Decoder(list[int]).decode
 class _Batch:
     """The checks that will travel together."""
 
-    __slots__ = ("demands", "keys", "plan", "waiters")
+    __slots__ = ("demands", "keys", "plan", "steps", "waiters")
 
     def __init__(self) -> None:
         self.keys: list[str] = []
-        self.demands: dict[tuple[int, ...], int] = {}
+        self.demands: list[tuple[int, ...]] = []
+        self.steps: dict[int, tuple[Demands, list[int]]] = {}
+        """By identity, which most checks of a policy share: their demands, and their step in the plan."""
         self.plan: list[int] = []
         self.waiters: list[asyncio.Future[Answer]] = []
 
-    def add(self, keys: list[str], demands: Sequence[tuple[int, ...]], waiter: asyncio.Future[Answer]) -> None:
+    def add(self, keys: list[str], demands: Demands, waiter: asyncio.Future[Answer]) -> None:
+        known = self.steps.get(id(demands))
+        if known is None:
+            first = len(self.demands) + 1
+            self.demands += demands
+            known = self.steps[id(demands)] = demands, [len(demands), *range(first, first + len(demands))]
+        self.plan += known[1]
         self.keys += keys
-        self.plan.append(len(keys))
-        known = self.demands
-        for demand in demands:
-            self.plan.append(known.setdefault(demand, len(known) + 1))
         self.waiters.append(waiter)
 
     def payload(self) -> bytes:
-        return _encode((list(self.demands), self.plan))
+        return _encode((self.demands, self.plan))
 
     def resolve(self, answers: list[int]) -> None:
         """Hand every check its part of the flat answer."""
@@ -79,7 +83,7 @@ class Decider:
         self._sending: set[asyncio.Task[None]] = set()
         self._silent: CarnelianError | None = None
 
-    def decide(self, tag: str, keys: list[str], demands: Sequence[tuple[int, ...]]) -> asyncio.Future[Answer]:
+    def decide(self, tag: str, keys: list[str], demands: Demands) -> asyncio.Future[Answer]:
         """Decide one check: `keys` of the limits' states, all with hash tag `tag`, and what is asked of each.
 
         Raises (from the future or at once):

@@ -9,7 +9,7 @@ from carnelian.limits._algorithms import Reading
 from carnelian.limits._counts import Counts
 from carnelian.limits._decider import Answer, Decider, reports
 from carnelian.limits._kind import KIND
-from carnelian.limits._rules import Applied, CompiledPolicy, CompiledRule, Value
+from carnelian.limits._rules import CompiledPolicy, CompiledRule, Selection, Value
 from carnelian.limits._verdict import Verdict
 from carnelian.policies import OnUnavailable, Stage
 
@@ -94,20 +94,21 @@ class Limiter:
             policy = await self._engine.awaited(self._field)
         if policy.stage is Stage.OFF:
             return self._unlimited(policy)
-        applied = policy.apply(attributes)
-        if not applied.rules:
+        selected = policy.select(attributes)
+        if not selected.rules:
             return self._unlimited(policy)
+        tag, keys = policy.keys(selected.rules, attributes)
         decider = self._engine.decider
         try:
-            answer = await decider.decide(applied.tag, applied.keys, [rule.demand(cost) for rule in applied.rules])
+            answer = await decider.decide(tag, keys, selected.demands(cost))
         except CarnelianError as error:
             return self._degraded(policy, error, attributes)
-        return self._verdict(policy, applied, answer, cost, attributes)
+        return self._verdict(policy, selected, answer, cost, attributes)
 
     def _verdict(
-        self, policy: CompiledPolicy, applied: Applied, answer: Answer, cost: int, attributes: Mapping[str, Value]
+        self, policy: CompiledPolicy, selected: Selection, answer: Answer, cost: int, attributes: Mapping[str, Value]
     ) -> Verdict:
-        rules, refused = applied.rules, answer[0]
+        rules, refused = selected.rules, answer[0]
         rule, reading, retry_after = _deciding(rules, answer, cost)
         effective = policy.stage is Stage.ENFORCE or policy.enforces_for(attributes)
         shadowed = refused > 0 and not effective
@@ -124,7 +125,7 @@ class Limiter:
             retry_after=retry_after,
             reset_after=reading.reset_after,
             shadowed=shadowed,
-            policies=tuple([rule.header for rule in rules]) if effective else (),
+            policies=selected.headers if effective else (),
         )
 
     def _unlimited(self, policy: CompiledPolicy) -> Verdict:

@@ -31,7 +31,11 @@ def encode(value: str) -> str:
     return quote(value, safe="@+", errors="surrogatepass") or "%"
 
 
-@dataclass(frozen=True)
+Demands = tuple[tuple[int, ...], ...]
+"""What a check asks of each of its limits, as the script takes it."""
+
+
+@dataclass(frozen=True, eq=False)
 class CompiledRule:
     """One limit: when it applies, where its state is, and how it counts."""
 
@@ -46,8 +50,6 @@ class CompiledRule:
     """The state's key after the hash tag and before the values of `own`."""
     header: str
     """The rule as an item of ``RateLimit-Policy``."""
-    demand_one: tuple[int, ...]
-    """The algorithm's demand for a cost of 1, which nearly all checks have."""
 
     def applies(self, attributes: Mapping[str, Value]) -> bool:
         """Whether the rule's conditions hold for a request."""
@@ -71,18 +73,25 @@ class CompiledRule:
             f"pass {name}=… to check(), or take it out of the rule's key and match"
         )
 
-    def demand(self, cost: int) -> tuple[int, ...]:
-        """What the script needs to know of this limit and the cost."""
-        return self.demand_one if cost == 1 else self.algorithm.demand(cost)
 
+class Selection(NamedTuple):
+    """Rules that apply together to some requests."""
 
-class Applied(NamedTuple):
-    """The part of a policy that concerns one request."""
-
-    tag: str
-    """Hash tag of all keys."""
     rules: tuple[CompiledRule, ...]
-    keys: list[str]
+    headers: tuple[str, ...]
+    """The rules as items of ``RateLimit-Policy``."""
+    demands_one: Demands
+    """For a cost of 1, which nearly all checks have."""
+
+    @classmethod
+    def of(cls, rules: tuple[CompiledRule, ...]) -> "Selection":
+        """The selection of these rules."""
+        headers = tuple(rule.header for rule in rules)
+        return cls(rules, headers, tuple(rule.algorithm.demand(1) for rule in rules))
+
+    def demands(self, cost: int) -> Demands:
+        """What is asked of each rule."""
+        return self.demands_one if cost == 1 else tuple([rule.algorithm.demand(cost) for rule in self.rules])
 
 
 @dataclass(frozen=True)
@@ -97,22 +106,31 @@ class CompiledPolicy:
     common: tuple[str, ...]
     """Attributes that every rule is keyed by: their values make the hash tag, so callers spread over a Cluster."""
     rules: tuple[CompiledRule, ...]
+    whole: Selection = field(init=False)
+    """All rules, which is what applies when none has conditions."""
     conditional: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "whole", Selection.of(self.rules))
         object.__setattr__(self, "conditional", any(rule.matches for rule in self.rules))
 
-    def apply(self, attributes: Mapping[str, Value]) -> Applied:
-        """The rules that apply to a request, and the keys of their state, all in one slot.
+    def select(self, attributes: Mapping[str, Value]) -> Selection:
+        """The rules that apply to a request, perhaps none.
 
         Raises:
             PolicyError: an attribute that a rule needs was not passed.
         """
-        rules = self.rules
-        if self.conditional:
-            rules = tuple(rule for rule in rules if rule.applies(attributes))
-        if not rules:
-            return Applied("", (), [])
+        if not self.conditional:
+            return self.whole
+        rules = tuple([rule for rule in self.rules if rule.applies(attributes)])
+        return self.whole if rules == self.rules else Selection.of(rules)
+
+    def keys(self, rules: tuple[CompiledRule, ...], attributes: Mapping[str, Value]) -> tuple[str, list[str]]:
+        """The hash tag, and with it the key of each rule's state.
+
+        Raises:
+            PolicyError: an attribute that a rule needs was not passed.
+        """
         first = rules[0]
         if not self.common:
             tag = self.limiter
@@ -127,7 +145,7 @@ class CompiledPolicy:
             if rule.own:
                 key += ":".join([encode(rule.value(attributes, name)) for name in rule.own])
             keys.append(key)
-        return Applied(tag, rules, keys)
+        return tag, keys
 
     def enforces_for(self, attributes: Mapping[str, Value]) -> bool:
         """Whether a refusal has an effect for this caller: always, never, or for the canary's share of callers.
@@ -180,7 +198,6 @@ def _compile_rule(limiter: str, rule: Rule, common: tuple[str, ...]) -> Compiled
         own=own,
         stem=f"}}:limit:{limiter}:{rule.name}:{algorithm.tag}:{key}:",
         header=policy_item(rule.name, *algorithm.quota),
-        demand_one=algorithm.demand(1),
     )
 
 

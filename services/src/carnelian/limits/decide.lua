@@ -22,7 +22,7 @@ local function clock()
 end
 
 local function store(key, value, microseconds)
-  redis.call('SET', key, value, 'PX', max(1, ceil(microseconds / 1000)))
+  redis.call('SET', key, value, 'PX', format('%d', max(1, ceil(microseconds / 1000))))
 end
 
 local now = clock()
@@ -65,7 +65,7 @@ function bucket.take(state, limit)
 end
 
 function bucket.save(key, state)
-  local text = format('%.0f %.0f %.0f %.0f', now + state.whole, state.part, state.rate, state.span)
+  local text = format('%d %d %d %d', now + state.whole, state.part, state.rate, state.span)
   store(key, text, state.whole + 1)
 end
 
@@ -102,7 +102,7 @@ function fixed.take(state, limit)
 end
 
 function fixed.save(key, state)
-  store(key, format('%.0f %.0f', state.start, state.count), state.start + state.period - now)
+  store(key, format('%d %d', state.start, state.count), state.start + state.period - now)
 end
 
 function fixed.report(state)
@@ -146,7 +146,7 @@ function sliding.take(state, limit)
 end
 
 function sliding.save(key, state)
-  local text = format('%.0f %.0f %.0f', state.start, state.count, state.before)
+  local text = format('%d %d %d', state.start, state.count, state.before)
   store(key, text, state.start + 2 * state.period - now)
 end
 
