@@ -5,16 +5,24 @@ FROM ${PYTHON} AS build
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
 RUN pip install --no-cache-dir --root-user-action=ignore "uv>=0.13,<0.14"
 WORKDIR /src
+# What is installed from the index comes first, so that a change of the sources does not install it again.
 COPY pyproject.toml ./
-COPY services services
-COPY operator operator
+COPY services/pyproject.toml services/pyproject.toml
+COPY operator/pyproject.toml operator/pyproject.toml
 COPY examples/demo/shop/pyproject.toml examples/demo/shop/pyproject.toml
+ENV UV_PROJECT_ENVIRONMENT=/opt/carnelian
 
 FROM build AS build-operator
-RUN UV_PROJECT_ENVIRONMENT=/opt/carnelian uv sync --no-default-groups --no-editable --package carnelian-operator
+RUN uv sync --no-default-groups --no-install-workspace --package carnelian-operator
+COPY services services
+COPY operator operator
+RUN uv sync --no-default-groups --no-editable --package carnelian-operator
 
 FROM build AS build-shop
-RUN UV_PROJECT_ENVIRONMENT=/opt/carnelian uv sync --no-default-groups --no-editable --package carnelian-shop
+RUN uv sync --no-default-groups --no-install-workspace --package carnelian-shop
+COPY services services
+COPY operator operator
+RUN uv sync --no-default-groups --no-editable --package carnelian-shop
 
 FROM ${PYTHON} AS shop
 ENV PATH=/opt/carnelian/bin:$PATH PYTHONUNBUFFERED=1

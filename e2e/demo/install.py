@@ -26,7 +26,16 @@ class Started:
 def helm_install(cluster: ClusterHandle, *values: str) -> None:
     """Install or upgrade the chart, and wait until the operator serves."""
     command = [str(cluster.helm), "upgrade", "--install", "carnelian", str(CHART), "--namespace", SYSTEM]
-    command += ["--create-namespace", "--wait", "--timeout", "3m", "--kubeconfig", str(cluster.kubeconfig)]
+    # CRDs that were applied by hand before are taken into the release instead of refused.
+    command += [
+        "--create-namespace",
+        "--take-ownership",
+        "--wait",
+        "--timeout",
+        "3m",
+        "--kubeconfig",
+        str(cluster.kubeconfig),
+    ]
     images = ("image.repository=carnelian/operator", "image.tag=dev", "image.pullPolicy=IfNotPresent")
     for value in (*images, *values):
         command += ["--set", value]
