@@ -78,7 +78,7 @@ class Watched:
     @property
     def down(self) -> bool:
         """It takes the primary for lost."""
-        return bool(self.flags & {"s_down", "o_down", "disconnected"})
+        return bool(self.flags & {"s_down", "o_down"})
 
     @property
     def failing_over(self) -> bool:

@@ -34,8 +34,8 @@ class _Memory:
     """What this process remembers of an instance. Losing it costs time, never correctness."""
 
     uid: str
-    decided_at: float
-    """When there was last an agreed primary, or when we first looked; seconds of a monotonic clock."""
+    undecided_since: float | None = None
+    """When we first found no agreed primary; seconds of a monotonic clock. None: there is one."""
     seen_version: str = ""
     """Resource version of the object when we last wrote its status."""
     written: RedisClusterStatus | None = None
@@ -85,12 +85,12 @@ class RedisClusterController:
         except (ValidationError, ValueError) as error:
             await self._write_status(resource, memory, old, _invalid(resource, old, error))
             return Result()
-        undecided = time.monotonic() - memory.decided_at
+        now = time.monotonic()
+        undecided = now - (memory.undecided_since or now)
         snapshot = await observe(self._cache, self._kube, instance, old, undecided)
         self._listen(key, snapshot)
         decision = decide(snapshot)
-        if decision.primary is not None:
-            memory.decided_at = time.monotonic()
+        memory.undecided_since = None if decision.primary else memory.undecided_since or now
         complete = await Actor(self._kube, resource, snapshot).carry_out(decision.actions)
         status = await self._with_policies(key, decision)
         await self._write_status(resource, memory, old, status)
@@ -105,7 +105,7 @@ class RedisClusterController:
         uid = resource["metadata"]["uid"]
         memory = self._memories.get(key)
         if memory is None or memory.uid != uid:
-            memory = self._memories[key] = _Memory(uid, time.monotonic())
+            memory = self._memories[key] = _Memory(uid)
         return memory
 
     def _status(self, resource: Object, memory: _Memory) -> RedisClusterStatus:
