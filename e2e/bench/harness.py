@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import os
 import statistics
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,12 @@ class Contender:
         command = ["uv", "run", "--quiet", "--no-project", "--python", version]
         wanted = [part for package in packages for part in ("--with", package)]
         return cls(name, [*command, *wanted, "python", "-m", f"e2e.bench.contenders.{module}", *arguments])
+
+    @property
+    def pid(self) -> int:
+        """Process id; of a contender apart, uv's."""
+        assert self._process is not None
+        return self._process.pid
 
     async def __aenter__(self) -> "Contender":
         pipe = asyncio.subprocess.PIPE
@@ -95,3 +102,9 @@ async def interleaved(
 async def started(stack: AsyncExitStack, contenders: Sequence[Contender]) -> dict[str, Contender]:
     """Start contenders, by name; they end with the stack."""
     return {one.name: await stack.enter_async_context(one) for one in contenders}
+
+
+def pin(pid: int, cpus: Iterable[int]) -> None:
+    """Keep all threads of a process on these processors."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cpus)
