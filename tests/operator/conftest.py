@@ -101,9 +101,14 @@ class Running:
         """Ask it to end."""
         self._operator.stop()
 
+    @property
+    def health_port(self) -> int:
+        """Where health is served; 0 until it is."""
+        return self._operator.health_port
+
     async def ask(self, path: str) -> tuple[int, str]:
         """Status and text of one of its health pages."""
-        url = f"http://127.0.0.1:{self._operator.health_port}{path}"
+        url = f"http://127.0.0.1:{self.health_port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()
 

@@ -44,7 +44,7 @@ async def test_what_was_there_before_and_what_is_made_changed_and_deleted_is_rec
         await until("the status says so", status)
         await remove(kube, TOY, namespace, "new")
         await until("the copies are gone", lambda: has_copies(kube, namespace, "new", 0))
-        assert await running.ready()
+        await until("it is ready", running.ready)
         assert running.runtime.cache.get(TOY, namespace, "new") is None
         assert "managedFields" not in running.runtime.cache.get(TOY, namespace, "old")["metadata"]
 

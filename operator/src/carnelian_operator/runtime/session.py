@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
+from yarl import URL
 
 from carnelian_operator.runtime.api import Kind
 from carnelian_operator.runtime.kubeclient import path_of
@@ -57,7 +58,8 @@ class WatchSession:
         self._clock = clock
         self._listed = listed
         host = api.configuration.host.rstrip("/")
-        self._by_url = {host + path_of(watch.kind, watch.namespace): watch for watch in watches}
+        # As URLs, which drop a scheme's default port: a pod is told https://10.96.0.1:443, and aiohttp asks without it.
+        self._by_url = {URL(host + path_of(watch.kind, watch.namespace)): watch for watch in watches}
 
     def open(self) -> aiohttp.ClientSession:
         """A new session; the caller closes it."""
@@ -71,7 +73,7 @@ class WatchSession:
         if token:
             request.headers["Authorization"] = token
         response = await handler(request)
-        watch = self._by_url.get(str(request.url.with_query(None)))
+        watch = self._by_url.get(request.url.with_query(None))
         if watch is None or response.status >= 400:
             return response
         watch.heard = self._clock()

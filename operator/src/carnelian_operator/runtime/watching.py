@@ -126,9 +126,9 @@ class Watching:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        await self._wait_for_kinds()
         delay = 1.0
         while True:
+            await self._wait_for_kinds()
             began = self._clock()
             try:
                 await self._run_kopf()
