@@ -36,6 +36,14 @@ class Watch:
     pages: list[Mapping[str, Any]] = field(default_factory=list)
 
 
+def request_url(host: str, watch: Watch) -> str:
+    """The address of a watch's requests, as aiohttp writes it.
+
+    A pod is told ``https://10.96.0.1:443``; a URL that is written out leaves its scheme's own port away.
+    """
+    return str(URL(host.rstrip("/") + path_of(watch.kind, watch.namespace)))
+
+
 class WatchSession:
     """Makes the sessions (kopf closes one and asks for another when a token is refused).
 
@@ -57,9 +65,8 @@ class WatchSession:
         self._api = api
         self._clock = clock
         self._listed = listed
-        host = api.configuration.host.rstrip("/")
-        # As URLs, which drop a scheme's default port: a pod is told https://10.96.0.1:443, and aiohttp asks without it.
-        self._by_url = {URL(host + path_of(watch.kind, watch.namespace)): watch for watch in watches}
+        host = api.configuration.host
+        self._by_url = {request_url(host, watch): watch for watch in watches}
 
     def open(self) -> aiohttp.ClientSession:
         """A new session; the caller closes it."""
@@ -73,7 +80,7 @@ class WatchSession:
         if token:
             request.headers["Authorization"] = token
         response = await handler(request)
-        watch = self._by_url.get(request.url.with_query(None))
+        watch = self._by_url.get(str(request.url.with_query(None)))
         if watch is None or response.status >= 400:
             return response
         watch.heard = self._clock()
