@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from carnelian import Carnelian, Verdict
-from tests.integration.policy.publishing import publish, url
-from tests.integration.servers import Server, until
+from tests.integration.policy.publishing import acknowledged, publish, url
+from tests.integration.servers import Replication, Server, until
 
 pytestmark = pytest.mark.integration
 
@@ -120,3 +120,24 @@ async def test_checks_under_way_are_finished_by_closing(server: Server) -> None:
     assert not any(task.result().degraded for task in tasks)
     with pytest.raises(RuntimeError, match="async with"):
         await svc.execute("PING")
+
+
+async def test_limits_go_on_where_a_failover_left_them(replication: Replication) -> None:
+    primary = await replication.primary()
+    await publish(
+        primary, {"RateLimitRule/api": body("Allow", rules=[{"name": "all", "limit": 5, "period": "1h"}])}, epoch=1
+    )
+    sentinels = ",".join(f"{one.host}:{one.port}" for one in replication.sentinels)
+    async with Carnelian(url=f"redis+sentinel://{sentinels}/{replication.master_name}") as svc:
+        limiter = svc.limits("api")
+        assert (await limiter.check(cost=5)).allowed
+        await svc.execute("WAIT", len(replication.servers) - 1, 5000)
+        primary.kill()
+
+        async def refused_by_count() -> bool:
+            verdict = await limiter.check()
+            return not verdict.allowed and not verdict.degraded
+
+        await until(refused_by_count, what="the new primary counts on")
+        new = await replication.primary()
+        await until(lambda: acknowledged(new), what="an acknowledgement on the new primary")
