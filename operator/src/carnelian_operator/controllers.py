@@ -17,8 +17,8 @@ def build(runtime: Runtime) -> Sequence[Controller]:
     rules = RateLimitRuleController(runtime.cache, runtime.kube, runtime.wake, policies)
 
     def acknowledged(instance: Key) -> None:
-        for rule in rules.rules_of(instance.namespace, instance.name):
-            runtime.wake(rule)
+        for concerned in rules.rules_of(instance.namespace, instance.name) or [instance]:
+            runtime.wake(concerned)
 
     monitor = Monitor(runtime.wake, acknowledged)
     instances = RedisClusterController(runtime.cache, runtime.kube, monitor, policies)

@@ -88,6 +88,8 @@ class RateLimitRuleController:
             held = await self._policies.bring(namespace, cluster, primary)
         except (UnreachableError, RefusedError) as error:
             return {"cluster_problem": f"RedisCluster {cluster} cannot be written to: {error}"}
+        if held.counts().dump() != owner["status"].get("policies"):
+            self._wake(Key(REDIS_CLUSTER.kind, namespace, cluster))
         return {"document": held.documents.get(field_of(rule)), "clients": held.clients}
 
     async def _write(self, rule: Object, old: RateLimitRuleStatus, new: RateLimitRuleStatus) -> None:

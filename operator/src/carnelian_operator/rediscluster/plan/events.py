@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from carnelian_operator.api.conditions import ConditionType, Documented
+from carnelian_operator.api.conditions import ConditionType, Documented, Reason
 from carnelian_operator.api.rediscluster import RedisClusterStatus
 
 
@@ -13,7 +13,7 @@ class Happening(Documented):
     READY = "Ready", "The instance is ready, for the first time or again."
     PRIMARY_CHANGED = "PrimaryChanged", "Another node is the primary now."
     ROLLING_OUT = "RollingOut", "A pod is restarted to take on the current template."
-    UNAVAILABLE = "Unavailable", "The instance stopped being ready; the note says why."
+    UNAVAILABLE = "Unavailable", "The instance stopped taking writes; the note says why."
     STALLED = "Stalled", "The operator cannot go on; the note says what has to change."
 
 
@@ -37,13 +37,19 @@ def notices(old: RedisClusterStatus, new: RedisClusterStatus) -> tuple[Notice, .
     was_ready, is_ready = _holds(old, ConditionType.READY), _holds(new, ConditionType.READY)
     if is_ready and not was_ready:
         told.append(Notice(Happening.READY, "the primary accepts writes and every node is ready"))
-    if was_ready and not is_ready and not new.pending_restarts:
+    if was_ready and not is_ready and _outage(new):
         told.append(Notice(Happening.UNAVAILABLE, _message(new, ConditionType.READY), warning=True))
     if _holds(new, ConditionType.STALLED) and _message(old, ConditionType.STALLED) != _message(
         new, ConditionType.STALLED
     ):
         told.append(Notice(Happening.STALLED, _message(new, ConditionType.STALLED), warning=True))
     return tuple(told)
+
+
+def _outage(status: RedisClusterStatus) -> bool:
+    """Not ready, and not merely with less redundancy or on the way to a newer spec."""
+    ready = status.condition(ConditionType.READY)
+    return ready is not None and ready.reason != Reason.UPDATING.value and not _holds(status, ConditionType.DEGRADED)
 
 
 def _holds(status: RedisClusterStatus, kind: ConditionType) -> bool:

@@ -71,7 +71,7 @@ def _conditions(snapshot: Snapshot, outlook: Outlook) -> list[Condition]:
         conditions.append(make(ConditionType.RECONCILING, True, lack.reason, lack.message))
     if stalled:
         conditions.append(make(ConditionType.STALLED, True, stalled.reason, stalled.message))
-    if lack and not outage:
+    if lack and not outage and lack.reason is not Reason.UPDATING:
         conditions.append(make(ConditionType.DEGRADED, True, lack.reason, lack.message))
     else:
         whole = lack or Trouble(Reason.AVAILABLE, "nothing is missing")

@@ -156,7 +156,8 @@ def _elect(snapshot: Snapshot, named: str | None) -> Topology:
         )
         return Topology(record=keep, blocked=Trouble(Reason.BLOCKED, message))
     new = record(snapshot, candidate)
-    return _attach(snapshot, candidate, new, (RecordPrimary(new), Promote(candidate)))
+    written = () if new == keep else (RecordPrimary(new),)
+    return _attach(snapshot, candidate, new, (*written, Promote(candidate)))
 
 
 def _attach(snapshot: Snapshot, primary: str, new: PrimaryStatus, first: tuple[Action, ...]) -> Topology:
