@@ -138,6 +138,7 @@ async def test_stages(server: Server) -> None:
             (True, True, {}),
         ]
         assert svc.limits("api").counts()["rules"] == {"r0": {"allowed": 1, "limited": 0, "shadowed": 2}}
+        assert (await svc.limits("api").check()).degraded  # without the attribute, too, a shadow has no effect
     async with service(server, rule, stage="Canary", canaryPercent=50) as svc:
         seconds = []
         for number in range(60):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from carnelian.errors import CarnelianError, RateLimitedError
+from carnelian.errors import CarnelianError, PolicyError, RateLimitedError
 from carnelian.limits._algorithms import Reading
 from carnelian.limits._counts import Counts
 from carnelian.limits._decider import Answer, Decider, reports
@@ -62,7 +62,7 @@ class Limiter:
         """What this process decided since it started: totals of checks, and each rule's own counts under ``rules``."""
         return self._counts.snapshot()
 
-    async def require(self, *, cost: int = 1, **attributes: Value) -> Verdict:
+    async def require(self, /, *, cost: int = 1, **attributes: Value) -> Verdict:
         """Like `check`, for code that goes on only when it may.
 
         Raises:
@@ -73,7 +73,7 @@ class Limiter:
             raise RateLimitedError(verdict)
         return verdict
 
-    async def check(self, *, cost: int = 1, **attributes: Value) -> Verdict:
+    async def check(self, /, *, cost: int = 1, **attributes: Value) -> Verdict:
         """Decide a request by every rule that applies to it, in one round trip.
 
         Args:
@@ -84,7 +84,8 @@ class Limiter:
             The verdict. While the data plane cannot be asked it is the policy's `onUnavailable`, marked `degraded`.
 
         Raises:
-            PolicyError: no policy of this name is known, or it needs an attribute that was not passed.
+            PolicyError: no policy of this name is known, or it needs an attribute that was not passed (in stage Shadow
+                that is logged instead).
             ValueError: the cost is no integer of at least 0.
         """
         if cost.__class__ is not int or cost < 0:
@@ -94,10 +95,15 @@ class Limiter:
             policy = await self._engine.awaited(self._field)
         if policy.stage is Stage.OFF:
             return self._unlimited(policy)
-        selected = policy.select(attributes)
-        if not selected.rules:
-            return self._unlimited(policy)
-        tag, keys = policy.keys(selected.rules, attributes)
+        try:
+            selected = policy.select(attributes)
+            if not selected.rules:
+                return self._unlimited(policy)
+            tag, keys = policy.keys(selected.rules, attributes)
+        except PolicyError as error:
+            if policy.stage is Stage.SHADOW:  # which has no effect on requests, not even this one
+                return self._degraded(policy, error, attributes)
+            raise
         decider = self._engine.decider
         try:
             answer = await decider.decide(tag, keys, selected.demands(cost))
@@ -136,7 +142,7 @@ class Limiter:
         allowed = policy.on_unavailable is OnUnavailable.ALLOW or not policy.enforces_for(attributes)
         if self._counts.degrade(allowed=allowed):
             answer = "allowed" if allowed else "refused"
-            _log.warning("limiter %r cannot ask the data plane, so requests are %s: %s", self.name, answer, error)
+            _log.warning("limiter %r cannot decide, so requests are %s: %s", self.name, answer, error)
         return Verdict(
             allowed=allowed,
             limiter=self.name,

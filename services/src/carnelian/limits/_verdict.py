@@ -32,7 +32,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     shadowed: bool = False
     """The rules refused, but the policy's stage gave that no effect."""
     degraded: bool = False
-    """The data plane could not be asked, so the policy's `onUnavailable` answered."""
+    """The rules could not be asked (no data plane, mostly), so the policy's `onUnavailable` answered."""
     policies: tuple[str, ...] = ()
     """The rules that applied, as items of ``RateLimit-Policy``; empty while the stage hides them from clients."""
 
