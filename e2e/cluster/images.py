@@ -90,6 +90,11 @@ def build_image(target: Target) -> Archive:
     return _cached((name,), key, lambda path: _buildah(target, name, path))
 
 
+def operator_sources() -> str:
+    """What the operator's image is made of, as one word."""
+    return source_key(REPOSITORY, _SOURCES["operator"])
+
+
 def source_key(root: Path, sources: Iterable[str]) -> str:
     """Hash over names and contents of files; folders count with everything in them but caches and build output."""
     digest = hashlib.sha256()

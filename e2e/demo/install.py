@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e.cluster.images import operator_sources
 from e2e.cluster.progress import say, step
 from e2e.cluster.provider import ClusterHandle
 from e2e.cluster.shell import run
@@ -37,8 +38,10 @@ def helm_install(cluster: ClusterHandle, *values: str) -> None:
         str(cluster.kubeconfig),
     ]
     images = ("image.repository=carnelian/operator", "image.tag=dev", "image.pullPolicy=IfNotPresent")
-    for value in (*images, *values):
-        command += ["--set", value]
+    # The tag stays when the sources change; an annotation of theirs makes the pods roll to the new image.
+    sources = f"podAnnotations.sources={operator_sources()}"
+    for value in (*images, sources, *values):
+        command += ["--set-string" if value is sources else "--set", value]
     with step("helm upgrade --install carnelian"):
         run(command, timeout=240)
 
