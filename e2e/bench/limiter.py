@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from contextlib import AsyncExitStack
 
-from e2e.bench.contenders.limiting import LIMIT, PERIOD
+from e2e.bench.contenders.limiting import LIMIT, PERIOD, go_first
 from e2e.bench.harness import Contender, Plan, interleaved, started
 from e2e.bench.report import Bar, Report
 from e2e.cluster.rootfs import ensure_engine
@@ -21,6 +21,7 @@ async def run(plan: Plan) -> Report:
     """Measure checks of a thousand callers on one Valkey server, and ten clients that press against one limit."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(standalone("valkey"))
+        go_first(server.pid)
         port = str(server.port)
         contenders = await started(
             stack,

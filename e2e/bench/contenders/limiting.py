@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from e2e.bench.contenders.serve import latency, per_second, serve
@@ -18,10 +20,17 @@ LIMIT, PERIOD = 100, 1
 """Requests and seconds of the limit that ten clients press against."""
 
 
+def go_first(pid: int) -> None:
+    """Let a measured process (0: this one) run before what else the machine does, where we may."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, -10)
+
+
 async def contend(
     make: Callable[[str, int, int], Awaitable[Check]], versions: Callable[[], Awaitable[dict[str, str]]]
 ) -> None:
     """Serve the harness; `make` gives a check by algorithm (bucket, sliding, fixed), limit and period in seconds."""
+    go_first(0)
     made: dict[str, Check] = {}
 
     async def ample(algorithm: str) -> Callable[[], Awaitable[bool]]:

@@ -139,13 +139,12 @@ class CompiledPolicy:
         else:
             tag = ":".join([encode(first.value(attributes, name)) for name in self.common])
         head = f"carnelian:{{{tag}"
-        keys = []
-        for rule in rules:
-            key = head + rule.stem
-            if rule.own:
-                key += ":".join([encode(rule.value(attributes, name)) for name in rule.own])
-            keys.append(key)
-        return tag, keys
+        return tag, [
+            head + rule.stem + ":".join([encode(rule.value(attributes, name)) for name in rule.own])
+            if rule.own
+            else head + rule.stem
+            for rule in rules
+        ]
 
     def enforces_for(self, attributes: Mapping[str, Value]) -> bool:
         """Whether a refusal has an effect for this caller: always, never, or for the canary's share of callers.

@@ -160,15 +160,14 @@ local request = cmsgpack.unpack(ARGV[1])
 local limits, plan = request[1], request[2]
 local states, touched = {}, {} -- by key: one read and one write, however many checks of the batch meet there
 local answer, size = {}, 0
-local step, first = 1, 1 -- where the next check starts in `plan` and in `KEYS`
+local step, first = 1, 0 -- where the next check starts in `plan`, and how many keys come before its own
 
 while plan[step] do
   local count = plan[step]
   local refused = 0
   for index = 1, count do
-    local key, limit = KEYS[first + index - 1], limits[plan[step + index]]
-    local algorithm = algorithms[limit[1]]
-    local state = states[key]
+    local key, limit = KEYS[first + index], limits[plan[step + index]]
+    local algorithm, state = algorithms[limit[1]], states[key]
     if not state then
       local text = redis.pcall('GET', key)
       if type(text) == 'string' then state = algorithm.parse(text) end
@@ -181,13 +180,13 @@ while plan[step] do
   size = size + 1
   answer[size] = refused
   for index = 1, count do
-    local key, limit = KEYS[first + index - 1], limits[plan[step + index]]
-    local algorithm = algorithms[limit[1]]
+    local key, limit = KEYS[first + index], limits[plan[step + index]]
+    local algorithm, state = algorithms[limit[1]], states[key]
     if refused == 0 then
-      algorithm.take(states[key], limit)
+      algorithm.take(state, limit)
       touched[key] = algorithm
     end
-    answer[size + 1], answer[size + 2], answer[size + 3] = algorithm.report(states[key])
+    answer[size + 1], answer[size + 2], answer[size + 3] = algorithm.report(state)
     size = size + 3
   end
   step, first = step + count + 1, first + count
