@@ -18,7 +18,7 @@ from carnelian_operator.runtime.api import Kind, Object
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SINCE = "2026-01-01T00:00:00Z"
-PASSWORDS = {user: f"{user}-password" for user in USERS}
+PASSWORDS = {user: f"secret-of-{user}" for user in USERS}
 REVISION = "shop-7d9f"
 
 

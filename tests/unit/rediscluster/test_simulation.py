@@ -54,7 +54,7 @@ def test_an_empty_instance_starts_with_its_first_pod_as_the_primary() -> None:
 
 
 @given(st.lists(FAULTS, max_size=12), st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_happens_it_comes_to_rest_and_nothing_forbidden_was_done(
     faults: list[tuple[str, object]], volumes: bool
 ) -> None:
@@ -68,7 +68,7 @@ def test_whatever_happens_it_comes_to_rest_and_nothing_forbidden_was_done(
 
 
 @given(st.lists(PODS, min_size=1, max_size=6), st.integers(1, 30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_killed_processes_lose_no_replicated_write(killed: list[str], pause: int) -> None:
     world = started()
     for name in killed:

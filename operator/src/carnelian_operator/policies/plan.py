@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from carnelian.policies.wire import Document
 from carnelian_operator.api.conditions import Condition, ConditionType, Reason, carry_over, condition
 from carnelian_operator.api.ratelimitrule import RateLimitRuleStatus
-from carnelian_operator.policies.store import Client
+from carnelian_operator.policies.held import Client
 
 _SOON = 1.0
 """Seconds until the next look while nothing will tell us."""

@@ -1,7 +1,5 @@
 """The hash of documents and the acknowledgements, as they lie on an instance's primary."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,34 +16,11 @@ from carnelian.policies.wire import (
     Acknowledgement,
     Document,
 )
-from carnelian_operator.api.rediscluster import PoliciesStatus
 from carnelian_operator.dataplane.client import Address, RefusedError, tell
 from carnelian_operator.policies.desired import Desired
+from carnelian_operator.policies.held import Client, Held
 
 _EPOCH_SLOT = '"epoch":0,'
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One live process of the library."""
-
-    said: Acknowledgement
-    expires_in: float
-    """Seconds until it counts as gone unless it is heard of again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the data plane holds, as of one reading."""
-
-    epoch: int = 0
-    documents: Mapping[str, Document] = field(default_factory=dict)
-    """By field."""
-    clients: tuple[Client, ...] = ()
-
-    def counts(self) -> PoliciesStatus:
-        """The summary for an instance's status."""
-        return PoliciesStatus(epoch=self.epoch, documents=len(self.documents), clients=len(self.clients))
 
 
 async def read(primary: Address) -> Held:
@@ -94,14 +69,6 @@ async def publish(primary: Address, desired: Desired) -> int:
         words += [name, "", ""]
     (reply,) = await tell(primary, [("EVAL", _script(), 1, DOCUMENTS, CHANGED, *words)])
     return int(reply[1])
-
-
-def is_current(held: Held, desired: Desired) -> bool:
-    """Whether publishing would change nothing."""
-    wanted = {document.field: document for document in desired.documents}
-    if held.documents.keys() - set(desired.kept) != wanted.keys():
-        return False
-    return all(msgspec.structs.replace(held.documents[name], epoch=0) == document for name, document in wanted.items())
 
 
 def _live(clients: list[str], seen: list[str], now: int) -> list[Client]:

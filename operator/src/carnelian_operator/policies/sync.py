@@ -9,8 +9,9 @@ from carnelian_operator.dataplane.client import Address, UnreachableError
 from carnelian_operator.engines.acl import OPERATOR
 from carnelian_operator.engines.server_conf import DATA_PORT
 from carnelian_operator.policies.desired import desired_documents
+from carnelian_operator.policies.held import Held, is_current
 from carnelian_operator.policies.kinds import RATE_LIMIT_RULE
-from carnelian_operator.policies.store import Held, is_current, publish, read
+from carnelian_operator.policies.store import publish, read
 from carnelian_operator.rediscluster.kinds import POD, SECRET
 from carnelian_operator.rediscluster.manifests.secrets import read_passwords
 from carnelian_operator.runtime.api import Cache

@@ -80,7 +80,11 @@ def belongs(instance: Instance, kind: Kind, live: Object) -> bool:
     controllers = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     if controllers:
         return kind == VOLUME_CLAIM or any(owner["uid"] == instance.uid for owner in controllers)
-    return bool((meta.get("labels") or {}).get(CLUSTER_LABEL) == instance.name)
+    label = (meta.get("labels") or {}).get(CLUSTER_LABEL)
+    if label is None and (kind, meta["name"]) == (SECRET, instance.credentials_name):
+        # Restored by hand: what it must hold is checked when it is read.
+        return True
+    return bool(label == instance.name)
 
 
 def _without_passwords(snapshot: Snapshot) -> Children:
@@ -127,7 +131,8 @@ def _grow_volumes(snapshot: Snapshot) -> list[Action]:
     for (kind, name), live in sorted(snapshot.live.items(), key=lambda item: item[0][1]):
         if kind != VOLUME_CLAIM or name not in {f"{DATA}-{pod}" for pod in instance.data_pods}:
             continue
-        if parse_quantity(live["spec"]["resources"]["requests"]["storage"]) < parse_quantity(size):
+        bound = (live.get("status") or {}).get("phase") == "Bound"  # before that its spec cannot change
+        if bound and parse_quantity(live["spec"]["resources"]["requests"]["storage"]) < parse_quantity(size):
             manifest = {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
