@@ -20,6 +20,7 @@ from carnelian_operator.rediscluster.instance import CLUSTER_LABEL, Instance
 from carnelian_operator.rediscluster.kinds import OWNED, REDIS_CLUSTER
 from carnelian_operator.rediscluster.observe import addresses, observe
 from carnelian_operator.rediscluster.plan import Decision, decide
+from carnelian_operator.rediscluster.plan.actions import DISRUPTIVE
 from carnelian_operator.rediscluster.plan.events import notices
 from carnelian_operator.rediscluster.snapshot import Snapshot
 from carnelian_operator.runtime.api import Cache, Key, Kind, Kube, Object, Result
@@ -123,8 +124,8 @@ class RedisClusterController:
 
     async def _with_policies(self, key: Key, decision: Decision) -> RedisClusterStatus:
         """The status with what the data plane holds; documents that are missing there are written on the way."""
-        if decision.primary is None:
-            return decision.status
+        if decision.primary is None or any(isinstance(action, DISRUPTIVE) for action in decision.actions):
+            return decision.status  # the next pass knows who takes writes
         try:
             held = await self._policies.bring(key.namespace, key.name, decision.primary)
         except (UnreachableError, RefusedError) as error:
