@@ -20,7 +20,7 @@ three pods, send load, and while it runs (a) change a rule, (b) kill the primary
 summary."""
 
 TRY_NEXT = """try next (everything is still running):
-  eval "$({python} -m e2e.cluster env)"                # KUBECONFIG and PATH of this cluster
+  eval "$(./dev cluster env)"                           # KUBECONFIG, and kubectl and helm on PATH
   kubectl -n {namespace} get rediscluster,ratelimitrule
   kubectl -n {namespace} describe rediscluster shop
   kubectl -n {namespace} edit ratelimitrule api          # change a limit ...
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(summarise(started, lines))
     if args.keep:
-        print(TRY_NEXT.format(python="uv run python", namespace=args.namespace))
+        print(TRY_NEXT.format(namespace=args.namespace))
         return 0
     say("removing the demo (--keep leaves it running)")
     kubectl.run("delete", "namespace", args.namespace, "--wait=true", timeout=180)

@@ -13,13 +13,14 @@ All methods may be called from any thread.
 
 import asyncio
 import json
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
 import yaml
@@ -170,7 +171,16 @@ class FaultProxy:
         if token := await configuration.get_api_key_with_prefix("BearerToken"):
             self._headers["Authorization"] = token
         self._flow.set()
-        connector = aiohttp.TCPConnector(limit=0, ssl=api.rest_client.ssl_context)
+        sockets: list[socket.socket] = []
+
+        def make_socket(address: tuple[Any, ...]) -> socket.socket:
+            family, kind, protocol, _, _ = address
+            made = socket.socket(family, kind, protocol)
+            made.setblocking(False)
+            sockets.append(made)
+            return made
+
+        connector = aiohttp.TCPConnector(limit=0, ssl=api.rest_client.ssl_context, socket_factory=make_socket)
         async with aiohttp.ClientSession(
             connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)
         ) as self._session:
@@ -187,6 +197,10 @@ class FaultProxy:
             finally:
                 self._flow.set()
                 await runner.cleanup()
+        # A TLS connection that was cut off in mid-answer says good-bye first; the loop must not end before it has.
+        async with asyncio.timeout(30):
+            while any(each.fileno() != -1 for each in sockets):
+                await asyncio.sleep(0.01)
         await api.close()  # type: ignore[no-untyped-call]
 
     def _write_kubeconfig(self) -> None:
@@ -331,4 +345,4 @@ def serve(
         finally:
             loop, stop = ends[0]
             loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
+            thread.join(40)
