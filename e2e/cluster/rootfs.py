@@ -20,7 +20,6 @@ from e2e.cluster.shell import HarnessError, lock, run
 
 Engine = Literal["valkey", "redis"]
 ENGINES: tuple[Engine, ...] = ("valkey", "redis")
-MIRROR = "http://deb.debian.org/debian"
 RECIPE = 2  # part of the key of what is built from here; raise it when the recipe changes
 
 _SUITES: dict[Engine, tuple[str, ...]] = {"valkey": ("sid", "trixie"), "redis": ("trixie",)}
@@ -118,7 +117,7 @@ def _build_engine(engine: Engine) -> Rootfs:
         except HarnessError as error:
             say(f"Debian {suite} did not give {engine}: {str(error).splitlines()[-1]}")
             problems.append(f"{suite}: {error}")
-    raise HarnessError(f"no Debian suite gave {engine} (mirror {MIRROR}):\n" + "\n".join(problems))
+    raise HarnessError(f"no Debian suite gave {engine}:\n" + "\n".join(problems))
 
 
 def _build_from(engine: Engine, suite: str) -> Rootfs:
