@@ -101,7 +101,6 @@ def debootstrap(suite: str, include: list[str], tar: Path, hooks: list[str]) -> 
             *options,
             suite,
             str(partial),
-            MIRROR,
         ],
         timeout=1200,
     )
