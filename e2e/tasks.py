@@ -23,7 +23,7 @@ class Step:
     command: tuple[str, ...]
     help: str
     needs: str = ""
-    """``servers`` or ``cluster``: what has to be brought up first."""
+    """What has to be there first; see `_PREPARE`."""
 
 
 def _pytest(*paths: str) -> tuple[str, ...]:
@@ -36,12 +36,13 @@ STEPS = (
     Step("types", (PYTHON, "-m", "mypy"), "strict typing"),
     Step("imports", ("lint-imports",), "who may import whom"),
     Step("generated", (PYTHON, "-m", "carnelian_operator.crdgen", "--check"), "CRDs, reference and chart schema fresh"),
-    Step("unit", _pytest("tests/unit"), "floor 1: planners, protocols, formats; no I/O"),
+    Step("unit", _pytest("tests/unit"), "floor 1: planners, protocols, formats; no I/O", "helm"),
     Step("integration", _pytest("tests/integration"), "floor 2: real Redis and Valkey processes", "servers"),
     Step("operator", _pytest("tests/operator"), "floor 3: the operator on a real API server", "cluster"),
     Step("e2e", _pytest("e2e/scenarios"), "floor 4: everything on the cluster, with faults", "cluster"),
 )
 _PREPARE = {
+    "helm": (PYTHON, "-m", "e2e.cluster", "build", "--tools", "helm"),  # the chart's tests render it
     "servers": (PYTHON, "-m", "e2e.cluster", "build", "--servers"),
     "cluster": (PYTHON, "-m", "e2e.cluster", "up"),
 }

@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("--build", action="store_true", help="build the repository's own images and import those")
     build = add("build", "build programs and images into the cache without starting anything", _build)
     build.add_argument("--servers", action="store_true", help="only the real Redis and Valkey, as processes need them")
-    build.add_argument("--tools", action="store_true", help="only the programs that are built from Go modules")
+    build.add_argument(
+        "--tools", nargs="*", metavar="NAME", help="only programs that are built from Go modules: those named, or all"
+    )
     add_fault_commands(commands.add_parser("fault", help="do a fault or take it back; --help lists them"))
     return root
 
@@ -88,12 +90,12 @@ def _load(arguments: argparse.Namespace) -> None:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    everything = not (arguments.servers or arguments.tools)
+    everything = not arguments.servers and arguments.tools is None
     if arguments.servers or everything:
         for engine in rootfs.ENGINES:
             say(f"{engine} {rootfs.ensure_engine(engine).version} is built")
-    if arguments.tools or everything:
+    if arguments.tools is not None or everything:
         with step("programs"):
-            toolchain.build()
+            toolchain.build(set(arguments.tools or ()) or None)
     if everything:
         images.all_archives()
