@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from e2e.cluster.progress import say
 from e2e.cluster.provider import ensure_cluster
@@ -37,6 +38,10 @@ def _instance(number: int) -> Manifest:
 def _ready(kubectl: Kubectl) -> int:
     conditions = (c for item in kubectl.list("rediscluster") for c in item.get("status", {}).get("conditions", []))
     return sum(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _reached(kubectl: Kubectl, count: int) -> bool:
+    return _ready(kubectl) >= count
 
 
 def leader(system: Kubectl) -> str:
@@ -83,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 wave = min(WAVE, count - made)
                 kubectl.apply(*(_instance(made + n) for n in range(wave)))
                 made += wave
-                kubectl.wait(f"{made} instances Ready", lambda goal=made: _ready(kubectl) >= goal, seconds=240, every=1)
+                kubectl.wait(f"{made} instances Ready", partial(_reached, kubectl, made), seconds=240, every=1)
             took = time.monotonic() - began
             pod = leader(system)
             time.sleep(10)  # the last events of creation
