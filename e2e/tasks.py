@@ -26,8 +26,12 @@ class Step:
     """What has to be there first; see `_PREPARE`."""
 
 
-def _pytest(*paths: str) -> tuple[str, ...]:
-    return (PYTHON, "-m", "pytest", "-q", "--durations=8", *paths)
+def _pytest(path: str, *options: str) -> tuple[str, ...]:
+    return (PYTHON, "-m", "pytest", "-q", "--durations=8", *options, path)
+
+
+_TWO_AT_A_TIME = ("--numprocesses=2", "--dist=loadfile")
+"""Where tests mostly wait for servers, and have servers of their own."""
 
 
 STEPS = (
@@ -37,13 +41,19 @@ STEPS = (
     Step("imports", ("lint-imports",), "who may import whom"),
     Step("generated", (PYTHON, "-m", "carnelian_operator.crdgen", "--check"), "CRDs, reference and chart schema fresh"),
     Step("unit", _pytest("tests/unit"), "floor 1: planners, protocols, formats; no I/O", "helm"),
-    Step("integration", _pytest("tests/integration"), "floor 2: real Redis and Valkey processes", "servers"),
-    Step("operator", _pytest("tests/operator"), "floor 3: the operator on a real API server", "cluster"),
+    Step(
+        "integration",
+        _pytest("tests/integration", *_TWO_AT_A_TIME),
+        "floor 2: real Redis and Valkey processes",
+        "servers",
+    ),
+    Step("operator", _pytest("tests/operator", *_TWO_AT_A_TIME), "floor 3: the operator on a real API server", "tools"),
     Step("e2e", _pytest("e2e/scenarios"), "floor 4: everything on the cluster, with faults", "cluster"),
 )
 _PREPARE = {
     "helm": (PYTHON, "-m", "e2e.cluster", "build", "--tools", "helm"),  # the chart's tests render it
     "servers": (PYTHON, "-m", "e2e.cluster", "build", "--servers"),
+    "tools": (PYTHON, "-m", "e2e.cluster", "build", "--tools"),
     "cluster": (PYTHON, "-m", "e2e.cluster", "up"),
 }
 

@@ -9,6 +9,7 @@ import pytest
 from e2e.cluster.provider import ClusterHandle, ensure_cluster
 from e2e.demo.install import helm_install
 from e2e.kubectl import Kubectl
+from e2e.scenarios.quiet import LeftAlone
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +33,14 @@ def operator(cluster: ClusterHandle) -> Kubectl:
     """The operator, installed by helm; answers with kubectl in its namespace."""
     helm_install(cluster)
     return Kubectl(cluster.kubeconfig, "carnelian-system", str(cluster.kubectl))
+
+
+@pytest.fixture(scope="session")
+def left_alone(cluster: ClusterHandle, operator: Kubectl) -> Iterator[LeftAlone]:
+    """Instances and a rule that nobody touches while other tests run in other namespaces."""
+    quiet = LeftAlone(Kubectl(cluster.kubeconfig, "t-left-alone", operator.program))
+    yield quiet
+    quiet.kubectl.run("delete", "namespace", quiet.kubectl.namespace, "--wait=false")
 
 
 @pytest.fixture

@@ -29,8 +29,5 @@ def ratelimitrule(name: str, cluster: str, limit: int = 10) -> Manifest:
 
 def versions_of(kubectl: Kubectl, *kinds: str) -> dict[str, str]:
     """``kind/name`` of every object in the namespace to its resourceVersion."""
-    found = {}
-    for kind in kinds:
-        for item in kubectl.list(kind):
-            found[f"{item['kind']}/{item['metadata']['name']}"] = item["metadata"]["resourceVersion"]
-    return found
+    items = kubectl.list(",".join(kinds))
+    return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in items}
