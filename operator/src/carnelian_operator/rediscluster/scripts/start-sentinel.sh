@@ -3,16 +3,19 @@
 # has the record, tells it. What it was told survives a restart of the container in /data.
 #
 # Needs: CARNELIAN_PROGRAM (valkey or redis), CARNELIAN_HOST (this pod's name in DNS), CARNELIAN_UID (the instance's).
+# Tests move the folders: CARNELIAN_CONFIG, CARNELIAN_CREDENTIALS, CARNELIAN_DATA.
 set -eu
 umask 077
 
-state=/data/sentinel.conf
+config=${CARNELIAN_CONFIG:-/etc/carnelian/config}
+credentials=${CARNELIAN_CREDENTIALS:-/etc/carnelian/credentials}
+state=${CARNELIAN_DATA:-/data}/sentinel.conf
 
 if [ ! -s "$state" ]; then
     # The same name has the same identity for ever, or each new pod would count as one more Sentinel in majorities.
     identity=$(printf '%s/%s' "$CARNELIAN_UID" "$CARNELIAN_HOST" | sha1sum | cut -c 1-40)
     {
-        cat /etc/carnelian/config/sentinel.conf /etc/carnelian/credentials/sentinel-auth.conf
+        cat "$config/sentinel.conf" "$credentials/sentinel-auth.conf"
         printf 'sentinel announce-ip %s\n' "$CARNELIAN_HOST"
         printf 'sentinel announce-port 26379\n'
         printf 'sentinel myid %s\n' "$identity"

@@ -7,13 +7,13 @@
 #   3. nobody knows, or it stays so     -> start fenced, as the replica of nobody; the operator decides.
 #
 # Needs: CARNELIAN_PROGRAM (valkey or redis), CARNELIAN_MODE, CARNELIAN_HOST (this pod's name in DNS),
-#        CARNELIAN_MASTER_NAME (mode Replication).
+#        CARNELIAN_MASTER_NAME (mode Replication). Tests move the folders: CARNELIAN_CONFIG, _CREDENTIALS, _RUN.
 set -eu
 umask 077
 
-config=/etc/carnelian/config
-credentials=/etc/carnelian/credentials
-run=/run/carnelian
+config=${CARNELIAN_CONFIG:-/etc/carnelian/config}
+credentials=${CARNELIAN_CREDENTIALS:-/etc/carnelian/credentials}
+run=${CARNELIAN_RUN:-/run/carnelian}
 sentinel_port=26379
 server_port=6379
 nobody="127.0.0.1 1"
