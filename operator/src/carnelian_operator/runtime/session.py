@@ -65,13 +65,22 @@ class WatchSession:
         self._api = api
         self._clock = clock
         self._listed = listed
+        self._opened: list[aiohttp.ClientSession] = []
         host = api.configuration.host
         self._by_url = {request_url(host, watch): watch for watch in watches}
 
     def open(self) -> aiohttp.ClientSession:
-        """A new session; the caller closes it."""
+        """A new session. Kopf closes what it was given, unless it ends between asking and taking; see `aclose`."""
         connector = aiohttp.TCPConnector(limit=0, ssl=self._api.rest_client.ssl_context)
-        return aiohttp.ClientSession(connector=connector, middlewares=(self._observe,))
+        made = aiohttp.ClientSession(connector=connector, middlewares=(self._observe,))
+        self._opened = [each for each in self._opened if not each.closed] + [made]
+        return made
+
+    async def aclose(self) -> None:
+        """Close every session that is still open; only when kopf is gone."""
+        for each in self._opened:
+            await each.close()
+        self._opened.clear()
 
     async def _observe(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

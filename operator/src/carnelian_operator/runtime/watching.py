@@ -179,6 +179,7 @@ class Watching:
                 task.result()
         finally:
             await _end_kopf(tasks)
+            await self._session.aclose()
 
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
