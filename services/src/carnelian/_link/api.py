@@ -45,7 +45,8 @@ class Link(Protocol):
 
         A cancelled or timed-out call costs no connection. A command that the server did not see is sent
         again after a failover until the deadline ends; one that may have been carried out is sent again only
-        when it is read-only.
+        when it is read-only. Commands that change the connection (``MULTI``, ``SELECT``, ``SUBSCRIBE`` …) raise
+        ``ValueError``.
         """
         ...
 

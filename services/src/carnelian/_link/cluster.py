@@ -53,7 +53,11 @@ class ClusterLink(Front):
         try:
             key = first_key(name, args)
         except KeyError:
-            key = await self._ask_for_key(name, args, expires)
+            try:
+                key = await self._ask_for_key(name, args, expires)
+            except (ExpiredError, LostError) as error:  # of the question: the command itself was not sent
+                reason = str(error) or "no answer"
+                raise UnreachableError(f"no server said where its key is: {reason}") from error
         node = self._slots[slot_of(key)] if key is not None else self._any()
         if node is None:
             slot = "" if key is None else f" slot {slot_of(key)}"

@@ -23,6 +23,14 @@ READ_ONLY = _words(
 )
 """Commands that may be sent twice without harm."""
 
+STATEFUL = _words(
+    """
+    ASKING AUTH DISCARD EXEC HELLO MONITOR MULTI PSUBSCRIBE PSYNC PUNSUBSCRIBE QUIT READONLY READWRITE REPLCONF RESET
+    SELECT SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE SYNC UNSUBSCRIBE UNWATCH WATCH
+    """
+)
+"""Commands that change the connection for whoever uses it next, or whose replies are not one for one."""
+
 KEYLESS = _words(
     """
     ACL CLIENT CLUSTER COMMAND CONFIG DBSIZE ECHO FLUSHALL FLUSHDB FUNCTION INFO KEYS LATENCY LOLWUT PING
@@ -64,6 +72,20 @@ def name_of(args: Sequence[Arg]) -> str:
     """The command's name in capitals: all of a command that may appear in a message."""
     name = args[0]
     return (name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)).upper()
+
+
+def check_stateless(args: Sequence[Arg]) -> None:
+    """Refuse what would reach other callers: after one reply too few, each would get the answer to another's question.
+
+    Raises:
+        ValueError: the command is one of these.
+    """
+    name = name_of(args)
+    if name in STATEFUL or (name == "CLIENT" and len(args) > 1 and name_of(args[1:]) == "REPLY"):
+        raise ValueError(
+            f"{name} changes the connection, which every caller shares; use a script for a transaction, the URL for "
+            "user, password and database"
+        )
 
 
 def may_repeat(name: str) -> bool:

@@ -62,7 +62,8 @@ class DurableLane:
 
     def _wait(self, wire: Wire) -> None:
         confirmations, self._confirmations = self._confirmations, []
-        left = self._expires - asyncio.get_running_loop().time() - _MARGIN
+        # A connection that is silent for longer counts as dead, and takes those who wait behind with it.
+        left = min(self._expires - asyncio.get_running_loop().time(), wire.silence) - _MARGIN
         command = pack(("WAIT", 1, max(1, int(left * 1000))))
 
         def share(reply: Reply) -> None:

@@ -1,6 +1,7 @@
 """What all topologies share: sending, deadlines, and what is tried again."""
 
 import asyncio
+import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +12,7 @@ from weakref import WeakSet
 
 from carnelian._link.api import Arg, Durability, DurabilityName, Message
 from carnelian._link.backoff import pause
-from carnelian._link.commands import may_repeat, name_of
+from carnelian._link.commands import check_stateless, may_repeat, name_of
 from carnelian._link.dial import Dialer
 from carnelian._link.node import Node
 from carnelian._link.pack import pack
@@ -76,6 +77,7 @@ class Front(ABC):
         self, *args: Arg, deadline: float | None = None, durability: DurabilityName = Durability.ASYNC
     ) -> Any:
         """See `Link.execute`."""
+        check_stateless(args)
         return await self._run(args, pack(args), self._expiry(deadline), durability)
 
     async def eval(
@@ -105,6 +107,7 @@ class Front(ABC):
 
     async def blocking(self, *args: Arg, timeout: float) -> Any:
         """See `Link.blocking`."""
+        check_stateless(args)
         packed = pack(args)
         trial: Trial | None = None
         once: Node | None = None
@@ -132,15 +135,15 @@ class Front(ABC):
     async def aclose(self) -> None:
         """See `Link.aclose`."""
         self._closed = True
-        for subscription in list(self._subscriptions):
-            await subscription.end()
-        if self._active:
-            try:
-                async with asyncio.timeout(self._timing.deadline):
-                    await self._quiet.wait()
-            except TimeoutError:
-                pass
-        await self._close()
+        try:
+            for subscription in list(self._subscriptions):
+                await subscription.end()
+            if self._active:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._timing.deadline):
+                        await self._quiet.wait()
+        finally:
+            await self._close()  # also when the caller does not wait for the rest
 
     async def _run(
         self,

@@ -116,15 +116,17 @@ class SentinelLink(Front):
         # A Sentinel that announces a change knows it before the others do, which for a while name the old one.
         for address in dict.fromkeys([self._announced, *named] if self._announced else named):
             node = self._last if self._last is not None and self._last.address == address else self._node(address)
-            problem = await self._problem(node)
-            if problem is None:
-                self._install(node)
-                return True
+            try:
+                problem = await self._problem(node)
+                if problem is None:
+                    self._install(node)
+                    return True
+            finally:
+                if node is not self._last:
+                    node.close()  # also when the search is cancelled
             troubles.append(f"{address} is named, but {problem}")
             if address == self._announced:
                 self._announced = None
-            if node is not self._last:
-                node.close()
         self._trouble = "; ".join(troubles) or "no Sentinel names one"
         return self._primary is not None
 

@@ -96,6 +96,11 @@ class Wire(asyncio.Protocol):
         return len(self._inflight) + len(self._batch)
 
     @property
+    def silence(self) -> float:
+        """How long the server may owe a reply without a sign of life, in seconds."""
+        return self._timing.silence
+
+    @property
     def lost(self) -> bool:
         """Whether the connection has ended."""
         return bool(self._lost)
