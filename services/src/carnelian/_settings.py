@@ -163,10 +163,16 @@ def target_from_url(url: str, origin: str = "url") -> Target:
     Raises:
         ConfigurationError: the URL is not one of the three forms.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message may hold the password
+        raise ConfigurationError(f"{origin}: cannot be read as a URL; write {URL_FORMS}") from None
     if parts.scheme not in _SCHEMES:
         raise ConfigurationError(f"{origin}: scheme {parts.scheme!r} is not supported; write {URL_FORMS}")
     mode = _SCHEMES[parts.scheme]
+    queried = mode == "sentinel" and parse_qsl(parts.query)
+    if "@" in parts.path + parts.fragment + ("" if queried else parts.query) and "@" not in parts.netloc:
+        raise ConfigurationError(f"{origin}: write / ? and # in the user and the password as %2F, %3F and %23")
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     values: dict[str, Any] = {"mode": mode, "username": unquote(user), "password": unquote(password)}

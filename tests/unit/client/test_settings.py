@@ -129,6 +129,13 @@ def test_an_unusable_binding_names_folder_key_value_and_remedy(
         ("redis://u:hunter2@", "needs host"),
         ("redis+sentinel://u:hunter2@h:1", "needs both sentinels"),
         ("redis+cluster://u:hunter2@h:1,h", "'h' is not host:port"),
+        ("redis://u:hunter2#x@h:1", "write / ? and # in the user and the password as %2F, %3F and %23"),
+        ("redis://:hunter2/x@h:1/0", "write / ? and # in the user"),
+        ("redis://:hunter2?x@h:1/0", "write / ? and # in the user"),
+        ("redis+sentinel://:hunter2?x@h:1/m", "write / ? and # in the user"),
+        ("redis+cluster://:hunter2/x@h:1", "write / ? and # in the user"),
+        ("redis://u:hunter2\N{ACCOUNT OF}@h:1", "cannot be read as a URL; write redis://"),
+        ("redis://u:hunter2@[::1", "cannot be read as a URL"),
     ],
 )
 def test_an_unusable_url_is_named_without_its_password(url: str, complaint: str) -> None:
