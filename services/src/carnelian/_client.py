@@ -1,6 +1,8 @@
 """`Carnelian`: one object that owns every connection and task of the library in a process."""
 
+import asyncio
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +134,7 @@ class Engine:
         self._settings = settings
         self._start = start
         self._running: tuple[Link, Decider, PolicyWatcher] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def link(self) -> Link:
@@ -166,24 +169,33 @@ class Engine:
         if self._running is not None:
             raise RuntimeError("this Carnelian is entered already; make one per event loop")
         settings = self._settings
+        self._loop = asyncio.get_running_loop()
         link = connect(settings.target)
         by_slot = settings.target.topology is Topology.CLUSTER
         decider = Decider(link, deadline=settings.check_seconds, per_slot=by_slot)
-        watcher = PolicyWatcher(
-            link, KINDS, settings.identity, self._start, decider.settle, patience=settings.policy_seconds
-        )
+        # Made in one process and entered in its forks, each must acknowledge for itself.
+        identity = replace(settings.identity, unique=secrets.token_hex(4))
+        watcher = PolicyWatcher(link, KINDS, identity, self._start, decider.settle, patience=settings.policy_seconds)
         self._running = link, decider, watcher
 
     async def aclose(self) -> None:
-        """Finish what was accepted and close; closing twice does nothing."""
+        """Finish what was accepted and close; closing twice does nothing.
+
+        A caller who gives up waiting has everything ended all the same.
+        """
         if self._running is None:
             return
-        (link, decider, watcher), self._running = self._running, None
-        await decider.settle()
-        await watcher.aclose()
-        await link.aclose()
+        (link, decider, watcher), self._running = self._entered(), None
+        try:
+            await decider.settle()
+            await watcher.aclose()
+        finally:
+            watcher.stop()
+            await link.aclose()
 
     def _entered(self) -> tuple[Link, Decider, PolicyWatcher]:
         if self._running is None:
             raise RuntimeError("not connected: use `async with Carnelian.from_env() as svc:`, and this inside it")
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("this Carnelian was entered in another event loop; make and enter one in each")
         return self._running

@@ -79,10 +79,14 @@ class PolicyWatcher:
             raise PolicyError(self._missing(field))
         return held.policy
 
-    async def aclose(self) -> None:
-        """Stop following, and take the acknowledgement back if the data plane can be reached."""
+    def stop(self) -> None:
+        """Stop following; the snapshot stays."""
         for task in self._tasks:
             task.cancel()
+
+    async def aclose(self) -> None:
+        """Stop following, and take the acknowledgement back if the data plane can be reached."""
+        self.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         keys, args = (wire.CLIENTS, wire.SEEN), (self._identity.client, wire.ACKS)
         with contextlib.suppress(CarnelianError):

@@ -134,7 +134,8 @@ class Decider:
     async def settle(self) -> None:
         """Wait for the decisions that were asked for until now; each ends within its deadline."""
         self._flush()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        if self._sending:
+            await asyncio.wait(self._sending)  # unlike gather, ends no decision when this is cancelled
 
 
 def reports(answer: Answer) -> list[tuple[int, int, int]]:
