@@ -117,3 +117,15 @@ async def test_a_replica_is_not_asked(primary: Server) -> None:
         await read(address(primary))
     with pytest.raises(RefusedError, match="EVAL"):
         await publish(address(primary), desired(rule("a")))
+
+
+@pytest.mark.parametrize("epoch", ["", "soon", "-1", "1e300", "9" * 30])
+async def test_what_an_application_writes_over_the_epoch_stops_nothing(primary: Server, epoch: str) -> None:
+    where = address(primary)
+    await publish(where, desired(rule("a")))
+    await primary.call("HSET", DOCUMENTS, "@epoch", epoch)
+    assert (await read(where)).epoch == 0
+    await publish(where, desired(rule("b")))
+    held = await read(where)
+    assert is_current(held, desired(rule("b")))
+    assert held.epoch > 1_000_000_000_000

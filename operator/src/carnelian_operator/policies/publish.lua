@@ -12,7 +12,11 @@ local pairs_held = redis.call('HGETALL', documents)
 for i = 1, #pairs_held, 2 do
     held[pairs_held[i]] = pairs_held[i + 1]
 end
-local old_epoch = tonumber(held['@epoch'] or '0')
+-- Applications can write here too; a number beyond 15 digits would not survive Lua's arithmetic.
+local old_epoch = tonumber(string.match(held['@epoch'] or '', '^%d+$') or '0')
+if old_epoch >= 1e15 then
+    old_epoch = 0
+end
 held['@epoch'] = nil
 
 local function unchanged(text, before, after)

@@ -1,5 +1,6 @@
 """The hash of documents and the acknowledgements, as they lie on an instance's primary."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +21,7 @@ from carnelian_operator.dataplane.client import Address, RefusedError, tell
 from carnelian_operator.policies.desired import Desired
 from carnelian_operator.policies.held import Client, Held
 
+_EPOCH = re.compile(r"[0-9]{1,15}")
 _EPOCH_SLOT = '"epoch":0,'
 
 
@@ -43,9 +45,10 @@ async def read(primary: Address) -> Held:
     if role[0] != "master":
         raise RefusedError(f"{primary} is no primary any more")
     fields = dict(zip(documents[::2], documents[1::2], strict=True))
-    epoch = int(fields.pop(EPOCH_FIELD, 0))
+    # Applications can write here too: what they put there must not stop the instance's reconciles.
+    epoch = fields.pop(EPOCH_FIELD, "0")
     return Held(
-        epoch=epoch,
+        epoch=int(epoch) if _EPOCH.fullmatch(epoch) else 0,
         documents={name: document for name, text in fields.items() if (document := _decode(text, Document))},
         clients=tuple(_live(clients, seen, int(time[0]) * 1000 + int(time[1]) // 1000)),
     )
@@ -75,7 +78,7 @@ def _live(clients: list[str], seen: list[str], now: int) -> list[Client]:
     said = dict(zip(clients[::2], clients[1::2], strict=True))
     live: list[Client] = []
     for name, heard in zip(seen[::2], seen[1::2], strict=True):
-        left = CLIENT_TTL_SECONDS - (now - float(heard)) / 1000
+        left = min(CLIENT_TTL_SECONDS, CLIENT_TTL_SECONDS - (now - float(heard)) / 1000)
         acknowledgement = _decode(said.get(name, ""), Acknowledgement)
         if left > 0 and acknowledgement is not None:
             live.append(Client(acknowledgement, left))
@@ -86,7 +89,7 @@ def _decode(text: str, kind: Any) -> Any:
     """The struct, or None for what another schema wrote."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
         return None
 
 
