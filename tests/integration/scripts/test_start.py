@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from redis.exceptions import ResponseError
 
 from carnelian_operator.engines.server_conf import DATA_PORT
 from tests.integration.dataplane.users import PASSWORDS, user_lines
@@ -22,6 +23,7 @@ async def test_it_follows_whom_a_majority_of_the_sentinels_names(hosts: Hosts) -
         f"include {hosts.credentials}/server-auth.conf",
         f"replica-announce-ip {hosts.host(ME)}",
         f"replicaof {hosts.host(OTHER)} {DATA_PORT}",
+        "replica-priority 0",
     ]
     assert not any(password in hosts.arguments.read_text() for password in PASSWORDS.values())
     assert MASTER_NAME in hosts.arguments.read_text()
@@ -50,6 +52,36 @@ async def test_a_dead_primary_comes_back_at_once_as_the_replica_of_another(hosts
         await until(linked, what="a linked replica")
         assert (await back.info("replication"))["master_host"] in {hosts.host(OTHER), hosts.host(THIRD)}
         assert await back.call("GET", "kept") == "yes"
+
+
+async def test_sentinels_do_not_promote_a_replica_that_never_had_a_link(hosts: Hosts) -> None:
+    primary = await hosts.data_node(ME)
+    before = await hosts.data_node(OTHER, follows=ME)
+    sentinels = [await hosts.sentinel(number, ME, detection_ms=1000) for number in SENTINELS]
+    await knows_all(sentinels, replicas=1)
+    before.kill()
+    # It comes back without its data, and the link never comes up: the password is wrong.
+    (hosts.credentials / "server-auth.conf").write_text("masteruser replication\nmasterauth wrong\n")
+    host = hosts.host(OTHER)
+    conf = [f"port {DATA_PORT}", f"bind {host}", f"dir {hosts.data}", 'save ""', "protected-mode no"]
+    (hosts.config / "server.conf").write_text("\n".join([*conf, *user_lines(hosts.engine), ""]))
+    hosts.real_server()
+    async with hosts.script("start.sh", OTHER):
+        empty = hosts.client_of(OTHER, DATA_PORT)
+        await until(lambda: empty.call("PING"), what="the replica answers")
+        primary.kill()
+        asked = 0
+
+        async def refused() -> bool:
+            nonlocal asked
+            try:
+                await sentinels[0].call("SENTINEL", "FAILOVER", MASTER_NAME)
+            except ResponseError as error:
+                asked += "NOGOODSLAVE" in str(error)
+            return asked > 60
+
+        await until(refused, what="many refusals")
+        assert (await empty.info("replication"))["role"] == "slave"
 
 
 async def test_named_itself_with_nobody_to_take_over_it_starts_fenced(hosts: Hosts) -> None:

@@ -193,3 +193,40 @@ def test_a_single_server_is_the_primary_once_it_has_loaded() -> None:
     assert plan_topology(snapshot).settled
     loading = replace(snapshot.servers["shop-0"], loading=True)
     assert plan_topology(with_servers(snapshot, shop_0=loading)).primary is None
+
+
+def just_promoted(by: int) -> Snapshot:
+    """Sentinel promoted shop-1 over shop-0, which came back; as many Sentinels as `by` have heard of it."""
+    snapshot = healthy(primary="shop-0")
+    promoted = replace(snapshot.servers["shop-1"], role=PRIMARY, primary=None, replid="b", replid2="a", keys=9)
+    snapshot = with_servers(snapshot, shop_1=promoted)
+    news = watching(snapshot.instance, "shop-1")
+    assert news.watched is not None
+    told = replace(news, watched=replace(news.watched, config_epoch=1))
+    names = snapshot.instance.sentinel_pods[:by]
+    return replace(snapshot, sentinels={**snapshot.sentinels, **dict.fromkeys(names, told)})
+
+
+@pytest.mark.parametrize("by", [1, 2, 3])
+def test_a_promotion_that_most_sentinels_have_not_heard_of_is_not_undone(by: int) -> None:
+    topology = plan_topology(just_promoted(by))
+    assert topology.primary == "shop-1"
+    assert Follow("shop-0", "shop-1") in topology.actions
+    assert Follow("shop-1", "shop-0") not in topology.actions
+
+
+def test_a_sentinel_alone_does_not_make_a_stranger_the_primary() -> None:
+    snapshot = just_promoted(1)
+    stranger = replace(snapshot.servers["shop-1"], replid2="c")
+    assert plan_topology(with_servers(snapshot, shop_1=stranger)).primary == "shop-0"
+
+
+def test_a_replica_may_be_promoted_by_sentinel_once_it_is_in_step_and_not_before() -> None:
+    snapshot = healthy()
+    new = {**snapshot.servers["shop-1"].config, "replica-priority": "0"}
+    linked = replace(snapshot.servers["shop-1"], config=new)
+    expected = SetConfig("shop-1", {"replica-priority": "100"})
+    assert plan_topology(with_servers(snapshot, shop_1=linked)).actions == (expected,)
+    for changes in ({"link_up": False}, {"syncing": True}):
+        unlinked = replace(linked, **changes)  # type: ignore[arg-type]
+        assert plan_topology(with_servers(snapshot, shop_1=unlinked)).actions == ()

@@ -46,6 +46,7 @@ DIRECTIVES: dict[str, Directive] = {
     "min-replicas-to-write": Directive(Effect.LIVE),
     "port": Directive(Effect.RESTART),
     "protected-mode": Directive(Effect.RESTART),
+    "replica-priority": Directive(Effect.LIVE),
     "repl-diskless-sync": Directive(Effect.RESTART),
     "repl-diskless-sync-delay": Directive(Effect.RESTART),
     "repl-ping-replica-period": Directive(Effect.RESTART),

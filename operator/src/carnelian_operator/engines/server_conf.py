@@ -12,6 +12,9 @@ USERS_FILE = "/etc/carnelian/credentials/users.acl"
 DATA_FOLDER = "/data"
 
 
+ELECTABLE = {"replica-priority": "100"}
+"""Sentinel may promote it. Servers start with 0 where a primary is known: their data may be old, or nothing."""
+
 _MEMORY_SHARE = {Profile.DURABLE: 60, Profile.CACHE: 75}
 """Percent of the memory limit for data; the rest is for buffers, fragmentation, and pages copied by a fork."""
 

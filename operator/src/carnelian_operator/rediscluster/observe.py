@@ -9,7 +9,7 @@ from carnelian_operator.dataplane.client import Address
 from carnelian_operator.dataplane.probe import probe_sentinels, probe_servers
 from carnelian_operator.engines.acl import OPERATOR
 from carnelian_operator.engines.sentinel_conf import SENTINEL_PORT
-from carnelian_operator.engines.server_conf import DATA_PORT, live_settings
+from carnelian_operator.engines.server_conf import DATA_PORT, ELECTABLE, live_settings
 from carnelian_operator.rediscluster.instance import DATA, SENTINEL, Instance
 from carnelian_operator.rediscluster.kinds import (
     CONFIG_MAP,
@@ -44,7 +44,7 @@ async def observe(
     sentinel_pods = _pods(cache, instance, SENTINEL)
     password = (passwords or {}).get(OPERATOR, "")
     servers, sentinels = await asyncio.gather(
-        probe_servers(addresses(pods, DATA_PORT, password), live_settings(instance.settings)),
+        probe_servers(addresses(pods, DATA_PORT, password), live_settings(instance.settings) | ELECTABLE),
         probe_sentinels(addresses(sentinel_pods, SENTINEL_PORT, password), instance.master_name),
     )
     return Snapshot(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from carnelian_operator.api.conditions import Reason
 from carnelian_operator.api.rediscluster import PrimaryStatus
 from carnelian_operator.dataplane.state import Server
-from carnelian_operator.engines.server_conf import DATA_PORT, live_settings
+from carnelian_operator.engines.server_conf import DATA_PORT, ELECTABLE, live_settings
 from carnelian_operator.rediscluster.plan.actions import (
     Action,
     Follow,
@@ -97,6 +97,9 @@ def _replication(snapshot: Snapshot) -> Topology:
 
 def _choose(snapshot: Snapshot, primaries: list[str], named: str | None) -> str | None:
     """Which of the live primaries is the one; None: cannot be told yet."""
+    successor = _successor(snapshot, primaries)
+    if successor is not None:
+        return successor
     if named in primaries:
         return named
     if snapshot.recorded in primaries:
@@ -106,6 +109,26 @@ def _choose(snapshot: Snapshot, primaries: list[str], named: str | None) -> str 
         patient = snapshot.undecided_seconds <= SENTINEL_PATIENCE
         return None if patient or _may_live(snapshot, named) else primaries[0]
     return best_candidate({pod: snapshot.servers[pod] for pod in primaries}, [])
+
+
+def _successor(snapshot: Snapshot, primaries: list[str]) -> str | None:
+    """The primary that Sentinel just promoted over another that is still, or again, live.
+
+    For a moment only the Sentinel that did it names the new one, under a higher epoch, and the majority still names
+    the old one. Going by the majority then would make the new one, with its writes, a replica of the old one.
+    """
+    epochs: dict[str, int] = {}
+    for sentinel in snapshot.sentinels.values():
+        pod = snapshot.instance.pod_of_host(sentinel.watched.host) if sentinel.watched else None
+        if sentinel.watched and pod in primaries:
+            epochs[pod] = max(epochs.get(pod, 0), sentinel.watched.config_epoch)
+    newest = max(epochs, key=lambda pod: epochs[pod], default=None)
+    if newest is None:
+        return None
+    origin = snapshot.servers[newest].replid2
+    old = [pod for pod in primaries if pod != newest and snapshot.servers[pod].replid == origin != ""]
+    later = [pod for pod in old if epochs[newest] > epochs.get(pod, 0)]
+    return newest if later and len(later) == len(primaries) - 1 else None
 
 
 def _sentinel_acts(snapshot: Snapshot) -> bool:
@@ -213,6 +236,8 @@ def _configure(snapshot: Snapshot) -> list[Action]:
     changes: list[Action] = []
     for pod, server in sorted(snapshot.servers.items()):
         different = {name: value for name, value in wanted.items() if server.config.get(name) != value}
+        if server.is_primary or (server.link_up and not server.syncing):
+            different |= {name: value for name, value in ELECTABLE.items() if server.config.get(name, value) != value}
         if different and server.config and not server.loading:
             changes.append(SetConfig(pod, different))
     return changes

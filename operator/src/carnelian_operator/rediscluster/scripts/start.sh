@@ -87,7 +87,11 @@ choose_primary() {
         sentinels=$(cat "$config/sentinels")
         password=$(cat "$credentials/replication-password")
         printf 'replica-announce-ip %s\n' "$CARNELIAN_HOST"
-        printf 'replicaof %s\n' "$(choose_primary)"
+        primary=$(choose_primary)
+        printf 'replicaof %s\n' "$primary"
+        # Sentinel would promote a replica that never had a link, with whatever old data or none it holds. So it may not
+        # choose this one until the operator has seen it in step. A fenced one follows nobody that Sentinel watches.
+        if [ "$primary" != "$nobody" ]; then printf 'replica-priority 0\n'; fi
     fi
 } >"$run/server.conf"
 
