@@ -4,6 +4,7 @@ import pytest
 
 from carnelian_operator.api.conditions import Reason
 from carnelian_operator.api.rediscluster import Mode
+from carnelian_operator.rediscluster.plan import decide
 from carnelian_operator.rediscluster.plan.actions import (
     DISRUPTIVE,
     Follow,
@@ -109,3 +110,16 @@ def test_a_single_server_is_simply_restarted() -> None:
 def test_the_reason_of_a_restart_is_told() -> None:
     snapshot = outdated(healthy(instance(restarted_at="now")), "shop-2")
     assert {pending.reason for pending in roll(snapshot).pending} == {"a restart was asked for"}
+
+
+def test_after_a_failed_handover_the_primary_is_left_in_peace_for_a_while() -> None:
+    found = roll(replace(outdated(healthy(), "shop-0"), handover_rests=True))
+    assert found.actions == ()
+    assert found.blocked is not None
+
+
+def test_the_status_after_a_handover_keeps_the_record_that_the_handover_made() -> None:
+    decision = decide(outdated(healthy(), "shop-0"))
+    assert any(isinstance(action, Handover) for action in decision.actions)
+    assert decision.status.primary is not None
+    assert (decision.status.primary.name, decision.status.primary.epoch) == ("shop-1", 2)

@@ -56,6 +56,11 @@ def test_traffic_alone_does_not_change_the_status() -> None:
             Reason.REPLICATION_BROKEN,
             "False",
         ),
+        (
+            with_servers(healthy(), shop_0=replace(healthy().servers["shop-0"], write_failed=True)),
+            Reason.BLOCKED,
+            "False",
+        ),
     ],
 )
 def test_an_instance_that_lacks_anything_is_never_ready(snapshot: Snapshot, reason: Reason, degraded: str) -> None:

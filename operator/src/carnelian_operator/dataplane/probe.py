@@ -69,6 +69,7 @@ def parse_server(info: str, config: Mapping[str, str]) -> Server:
         link_up=facts.get("master_link_status") == "up",
         syncing=facts.get("master_sync_in_progress", "0") != "0",
         replicas=tuple(_online_replicas(facts)),
+        write_failed=facts.get("aof_enabled") == "1" and facts.get("aof_last_write_status", "ok") != "ok",
         failover=facts.get("master_failover_state", "no-failover"),
         config=dict(config),
     )

@@ -31,6 +31,8 @@ class Server:
     syncing: bool = False
     replicas: tuple[str, ...] = ()
     """Hosts of the replicas that are online, as the primary sees them."""
+    write_failed: bool = False
+    """It refuses writes, because its append-only file could not be written."""
     failover: str = "no-failover"
     """State of a ``FAILOVER`` command under way."""
     config: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from carnelian_operator.rediscluster.instance import CLUSTER_LABEL, Instance
 from carnelian_operator.rediscluster.kinds import OWNED, REDIS_CLUSTER
 from carnelian_operator.rediscluster.observe import addresses, observe
 from carnelian_operator.rediscluster.plan import Decision, decide
-from carnelian_operator.rediscluster.plan.actions import DISRUPTIVE
+from carnelian_operator.rediscluster.plan.actions import DISRUPTIVE, Action, Handover
 from carnelian_operator.rediscluster.plan.events import notices
 from carnelian_operator.rediscluster.snapshot import Snapshot
 from carnelian_operator.runtime.api import Cache, Key, Kind, Kube, Object, Result
@@ -28,6 +28,10 @@ from carnelian_operator.runtime.api import Cache, Key, Kind, Kube, Object, Resul
 _log = structlog.get_logger(__name__)
 _AFTER_ACTING_SECONDS = 0.25
 """Until the next look when something was just done; servers need a moment to show it."""
+_TIRED_SECONDS = 10.0
+"""The longest pause between attempts at the very same actions, when they change nothing or fail."""
+_HANDOVER_RESTS = (10.0, 300.0)
+"""Seconds between failed handovers, first and longest: each of them pauses writes."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,13 @@ class _Memory:
     uid: str
     undecided_since: float | None = None
     """When we first found no agreed primary; seconds of a monotonic clock. None: there is one."""
+    actions: tuple[Action, ...] = ()
+    """What the last pass did."""
+    repeats: int = 0
+    """How many passes before it did exactly the same."""
+    failed_handovers: int = 0
+    handover_after: float = 0.0
+    """No handover before that; seconds of a monotonic clock."""
     seen_version: str = ""
     """Resource version of the object when we last wrote its status."""
     written: RedisClusterStatus | None = None
@@ -89,14 +100,14 @@ class RedisClusterController:
         now = time.monotonic()
         undecided = now - (memory.undecided_since or now)
         snapshot = await observe(self._cache, self._kube, instance, old, undecided)
+        snapshot = replace(snapshot, handover_rests=now < memory.handover_after)
         self._listen(key, snapshot)
         decision = decide(snapshot)
         memory.undecided_since = None if decision.primary else memory.undecided_since or now
         complete = await Actor(self._kube, resource, snapshot).carry_out(decision.actions)
         status = await self._with_policies(key, decision)
         await self._write_status(resource, memory, old, status)
-        again = decision.requeue_after
-        return Result(_AFTER_ACTING_SECONDS if decision.actions and complete else again)
+        return Result(_look_again(memory, decision, complete=complete))
 
     async def aclose(self) -> None:
         """Stop listening."""
@@ -146,6 +157,22 @@ class RedisClusterController:
             await self._kube.event(
                 resource, reason=reason, note=notice.note, action="Reconcile", warning=notice.warning
             )
+
+
+def _look_again(memory: _Memory, decision: Decision, *, complete: bool) -> float | None:
+    """Seconds until the next pass. What is tried over and over is tried less and less often."""
+    same = decision.actions == memory.actions
+    memory.repeats, memory.actions = memory.repeats + 1 if same else 0, decision.actions
+    if any(isinstance(action, Handover) for action in decision.actions):
+        memory.failed_handovers = 0 if complete else memory.failed_handovers + 1
+        first, longest = _HANDOVER_RESTS
+        rest = 0.0 if complete else min(longest, first * 2.0 ** min(memory.failed_handovers - 1, 10))
+        memory.handover_after = time.monotonic() + rest
+    again = decision.requeue_after
+    if not decision.actions or again is None:
+        return again
+    pause = _AFTER_ACTING_SECONDS if complete else again
+    return min(max(again, _TIRED_SECONDS), pause * 2.0 ** min(memory.repeats, 10))
 
 
 def _invalid(resource: Object, old: RedisClusterStatus, error: Exception) -> RedisClusterStatus:

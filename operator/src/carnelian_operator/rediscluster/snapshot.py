@@ -68,6 +68,8 @@ class Snapshot:
     sentinels: Mapping[str, Sentinel] = field(default_factory=dict)
     """State of every Sentinel that answers, by pod."""
     policies: PoliciesStatus | None = None
+    handover_rests: bool = False
+    """A handover failed a moment ago. Each attempt pauses writes, so the next one has to wait."""
     undecided_seconds: float = 0.0
     """For how long this process has seen no agreed primary."""
 

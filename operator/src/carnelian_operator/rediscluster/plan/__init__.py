@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from carnelian_operator.api.conditions import ConditionType
 from carnelian_operator.api.rediscluster import RedisClusterStatus
-from carnelian_operator.rediscluster.plan.actions import Action
+from carnelian_operator.rediscluster.plan.actions import Action, RecordPrimary
 from carnelian_operator.rediscluster.plan.children import plan_children
 from carnelian_operator.rediscluster.plan.roles import plan_roles
 from carnelian_operator.rediscluster.plan.roller import plan_roll
@@ -37,6 +37,10 @@ def decide(snapshot: Snapshot) -> Decision:
     steps = topology.actions or (() if children.actions else roll.actions)
     labels = tuple(plan_roles(snapshot, topology.primary))
     status = plan_status(snapshot, Outlook(children, topology, roll, labels))
+    for step in steps:
+        if isinstance(step, RecordPrimary):
+            # The status is written after the actions and must not undo what they recorded.
+            status = status.model_copy(update={"primary": step.primary})
     actions = (*children.actions, *steps, *labels)
     return Decision(actions, status, _look_again(status, actions), topology.primary)
 

@@ -58,6 +58,8 @@ def _roll_data(
     replicas = [pod for pod in data if pod.name != topology.primary]
     if replicas:
         return Roll(pending, (_restart(snapshot, max(replicas, key=lambda pod: pod.ordinal)),))
+    if snapshot.handover_rests:
+        return Roll(pending, blocked=f"{topology.primary} could not hand over a moment ago")
     heir = _heir(snapshot, topology.primary)
     if heir is None:
         return Roll(pending, blocked=f"{topology.primary} is the primary and no replica can take over from it")

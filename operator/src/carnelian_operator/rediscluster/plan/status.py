@@ -101,6 +101,11 @@ def _outage(snapshot: Snapshot, outlook: Outlook) -> Trouble | None:
         return Trouble(Reason.PODS_NOT_READY, f"the primary's pod {topology.primary} is not ready")
     if pod.role != NodeRole.PRIMARY.value:
         return Trouble(Reason.UPDATING, f"the Service of the primary does not lead to {topology.primary} yet")
+    if server.write_failed:
+        message = f"{topology.primary} refuses writes: it cannot write to its volume, which is probably full"
+        return Trouble(
+            Reason.BLOCKED, f"{message}; raise spec.storage.size" if snapshot.instance.spec.storage else message
+        )
     needed = int(server.config.get("min-replicas-to-write") or 0)
     if len(server.replicas) < needed:
         return Trouble(Reason.REPLICATION_BROKEN, f"{topology.primary} refuses writes: it has no replica in step")
