@@ -61,7 +61,7 @@ def foreign(cluster: ClusterHandle, kubectl: Kubectl) -> Iterator[str]:
 
 def operator_pods(system: Kubectl) -> list[str]:
     """Names of the running pods of the operator."""
-    selector = "app.kubernetes.io/name=carnelian"
+    selector = "app.kubernetes.io/name=carnelian-operator"
     return [
         pod["metadata"]["name"]
         for pod in system.list("pods", selector)

@@ -105,7 +105,7 @@ def test_enforced_means_every_live_process(
     ("changes", "reason", "kind"),
     [
         ({"invalid": "spec.rules: too many"}, "InvalidSpec", "Stalled"),
-        ({"cluster_missing": True}, "ClusterNotFound", "Stalled"),
+        ({"cluster_missing": "shop"}, "ClusterNotFound", "Stalled"),
         ({"cluster_problem": "no primary", "document": None}, "ClusterNotReady", "Reconciling"),
         ({"document": None}, "Publishing", "Reconciling"),
     ],

@@ -80,7 +80,7 @@ class RateLimitRuleController:
             return {"invalid": problem}
         owner = self._cache.get(REDIS_CLUSTER, namespace, cluster)
         if owner is None or "deletionTimestamp" in owner["metadata"]:
-            return {"cluster_missing": True}
+            return {"cluster_missing": cluster}
         primary = ((owner.get("status") or {}).get("primary") or {}).get("name")
         if primary is None:
             return {"cluster_problem": f"RedisCluster {cluster} has no primary yet"}

@@ -24,7 +24,8 @@ class RuleSnapshot:
     previous: RateLimitRuleStatus
     invalid: str | None = None
     """Why its spec cannot be published."""
-    cluster_missing: bool = False
+    cluster_missing: str | None = None
+    """Name of the RedisCluster, when there is none of that name."""
     cluster_problem: str | None = None
     """Why the instance cannot be asked now."""
     document: Document | None = None
@@ -53,8 +54,9 @@ def plan_rule(snapshot: RuleSnapshot) -> RuleDecision:
     """Judge one rule."""
     if snapshot.invalid is not None:
         return _unserved(snapshot, Reason.INVALID_SPEC, snapshot.invalid, stalled=True)
-    if snapshot.cluster_missing:
-        message = "create the RedisCluster that spec.clusterRef names, in the same namespace"
+    if snapshot.cluster_missing is not None:
+        name = snapshot.cluster_missing
+        message = f"spec.clusterRef names RedisCluster {name}, which does not exist: create it in the same namespace"
         return _unserved(snapshot, Reason.CLUSTER_NOT_FOUND, message, stalled=True)
     document = snapshot.document
     if document is None or snapshot.cluster_problem is not None:
