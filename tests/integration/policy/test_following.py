@@ -10,7 +10,7 @@ import pytest
 from carnelian import Carnelian, PolicyError
 from carnelian.policies import wire
 from tests.integration.policy.publishing import acknowledged, publish, rule, url
-from tests.integration.servers import Server, until
+from tests.integration.servers import Engine, Server, standalone, until
 
 pytestmark = pytest.mark.integration
 
@@ -170,3 +170,23 @@ async def test_policies_from_files_hold_until_the_data_plane_has_some(server: Se
         await publish(server, {API: rule(9)}, epoch=1)
         await until(lambda: limiter.generation == 1)
         assert (await limiter.check()).limit == 9
+
+
+async def test_a_user_that_may_not_read_policies_is_told_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(standalone(engine, lines=["user app on >right ~* &* +@all -hgetall"]))
+        await stack.enter_async_context(Carnelian(url=f"redis://app:right@{server.host}:{server.port}"))
+
+        def told() -> list[str]:
+            return [record.getMessage() for record in caplog.records if record.name == "carnelian.policy"]
+
+        await until(told, what="a log line")
+        asked = int((await server.info("stats"))["acl_access_denied_cmd"])
+
+        async def asked_again() -> bool:
+            return int((await server.info("stats"))["acl_access_denied_cmd"]) > asked + 2
+
+        await until(asked_again, what="more attempts")
+        (line,) = told()
+        assert "policies stay at epoch 0" in line
+        assert "NOPERM" in line

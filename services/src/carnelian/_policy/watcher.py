@@ -15,7 +15,7 @@ from carnelian._link.api import Link
 from carnelian._link.script import load_script
 from carnelian._policy.identity import Identity
 from carnelian._policy.snapshot import Kinds, Snapshot
-from carnelian.errors import CarnelianError, PolicyError
+from carnelian.errors import AuthError, CarnelianError, PolicyError, UnavailableError
 from carnelian.policies import wire
 
 _log = logging.getLogger("carnelian.policy")
@@ -114,7 +114,10 @@ class PolicyWatcher:
             try:
                 await self._step()
             except (CarnelianError, ValueError) as error:
-                _log.debug("policies stay at epoch %d: %s", self.snapshot.epoch, error)
+                # That the data plane is away passes; that it refuses does not, so it is said, once in a row.
+                passing = isinstance(error, UnavailableError) and not isinstance(error, AuthError)
+                level = logging.DEBUG if passing or pause > RETRY_FIRST else logging.WARNING
+                _log.log(level, "policies stay at epoch %d: %s", self.snapshot.epoch, error)
                 self._stale.set()  # an answer may have been missed, so read again
                 await asyncio.sleep(_jittered(pause))
                 pause = min(pause * 2, RETRY_MOST)
