@@ -49,4 +49,4 @@ def kubectl(cluster: ClusterHandle, operator: Kubectl) -> Iterator[Kubectl]:
     own = Kubectl(cluster.kubeconfig, f"t-{uuid.uuid4().hex[:8]}", operator.program)
     own.ensure_namespace()
     yield own
-    own.run("delete", "namespace", own.namespace, "--wait=false")
+    own.run("delete", "namespace", own.namespace, "--ignore-not-found", "--wait=false")

@@ -13,9 +13,11 @@ def test_deletion_keeps_volumes_by_default_and_a_new_instance_finds_its_data(kub
     kubectl.apply(rediscluster("a", **spec))
     kubectl.wait_condition("rediscluster", "a", "Ready", seconds=90)
     assert _cli(kubectl, "set kept yes") == "OK"
+    kept = kubectl.secret("a-credentials")
     kubectl.delete("rediscluster", "a")
     kubectl.wait("the pod is gone", lambda: not kubectl.list("pods"), seconds=60)
-    kubectl.wait("the Secret is gone", lambda: kubectl.get("secret", "a-credentials") is None, seconds=30)
+    kubectl.wait("the binding is gone", lambda: kubectl.get("secret", "a-binding") is None, seconds=30)
+    assert kubectl.secret("a-credentials") == kept, "volumes and credentials stay together"
     assert [pvc["metadata"]["name"] for pvc in kubectl.list("pvc")] == ["data-a-0"]
     kubectl.apply(rediscluster("a", **spec))
     kubectl.wait_condition("rediscluster", "a", "Ready", seconds=90)
