@@ -46,7 +46,7 @@ def _reached(kubectl: Kubectl, count: int) -> bool:
 
 def leader(system: Kubectl) -> str:
     """The pod that leads, by its Lease."""
-    lease = system.get("lease", "carnelian") or system.get("lease", "carnelian-operator")
+    lease = system.get("lease", "carnelian")
     if lease is None:
         raise SystemExit(f"no Lease in {SYSTEM}: is the operator installed? ./dev demo --keep installs it")
     return str(lease["spec"]["holderIdentity"]).rsplit("_", 1)[0]
