@@ -64,7 +64,7 @@ def _cost(system: Kubectl, pod: str) -> tuple[float, float, float]:
         for line in metrics.splitlines()
         if line.startswith("carnelian_operator_api_calls_total")
         and 'kind="Lease"' not in line
-        and re.search(r'verb="(apply|create|patch|patch_status|delete|update)"', line, re.IGNORECASE)
+        and re.search(r'verb="(apply|create|patch-status|delete|update)"', line, re.IGNORECASE)
     )
     return int(found[1]) / 1024, (int(times[11]) + int(times[12])) / 100, writes
 
